@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: MIT */
+/* Function listeners: told about each call of the functions they were chosen for.
+ *
+ * Each before() is followed by exactly one after() or abort() of the same call, innermost first, on the guest's
+ * thread: on return, trap, exit or exhaustion alike. Pointers die with the callback.
+ *
+ * A *factory* is asked once per definition, when it is attached and for each instance made later, which listener to
+ * use; none costs nothing at run time. An *attachment* is one or several factories put to work on the store.
+ * Separate attachments nest: before in order of attachment, after and abort in reverse. The factories of one
+ * attachment are told in the order given, all three events alike. Which listeners hear a call is frozen when it is
+ * entered: attaching and detaching, at any time and from any callback, works from the next call on. */
+#ifndef LUNETTE_LISTENER_H
+#define LUNETTE_LISTENER_H
+
+#include <lunette/instance.h>
+#include <lunette/stack.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Any callback may be NULL. `params` and `results` have exactly the signature's slots; they are live: read only. */
+typedef struct lun_listener {
+  void (*before)(void *self, lun_call *call, const uint64_t *params);
+  void (*after)(void *self, lun_call *call, const uint64_t *results);
+  void (*abort)(void *self, lun_call *call, const lun_error *error);
+} lun_listener;
+
+/* A factory's answer; the listener must outlive its attachment and the calls that it has open. NULL: none. */
+typedef struct lun_choice {
+  const lun_listener *listener;
+  void *self;
+} lun_choice;
+typedef lun_choice (*lun_factory)(void *context, const lun_definition *definition, lun_instance *instance);
+
+typedef struct lun_attachment lun_attachment;
+
+/* What to do when a listener fails (lun_call_fail). */
+typedef enum lun_on_error {
+  LUN_ON_ERROR_REPORT, /* tell `report`, mute that listener for new calls of this attachment */
+  LUN_ON_ERROR_STOP    /* tell `report`, then end the run with LUN_LISTENER */
+} lun_on_error;
+
+/* Zero stands for the default. */
+typedef struct lun_attach_options {
+  const char *name;
+  lun_on_error on_error;
+  /* Told each failure, after the event was delivered to all. NULL: nobody is told. */
+  void (*report)(void *context, lun_attachment *attachment, lun_call *call, void *self, const char *message);
+  bool params;             /* keep params: lun_call_params works in after and abort */
+  bool reentrant;          /* also hear calls that its own callbacks make */
+  lun_instance *instance;  /* only this one; NULL: all */
+  /* Once, when nothing of the attachment can be called any more. */
+  void (*release)(void *context);
+} lun_attach_options;
+
+/* `context` goes to the factory, report and release. Fails with LUN_NO_MEMORY and then attaches nothing (release is
+ * not called). */
+LUN_API LUN_MUST_CHECK lun_status lun_store_attach(lun_store *store, lun_factory factory, void *context,
+                                                   const lun_attach_options *options, lun_attachment **out, lun_error *error);
+/* Several factories as one attachment. */
+typedef struct lun_factory_entry {
+  lun_factory factory;
+  void *context;
+} lun_factory_entry;
+LUN_API LUN_MUST_CHECK lun_status lun_store_attach_multi(lun_store *store, const lun_factory_entry *factories, size_t count,
+                                                         void *context, const lun_attach_options *options, lun_attachment **out,
+                                                         lun_error *error);
+
+#define LUN_DROP 1u  /* calls that are open get neither after nor abort */
+/* At once for new calls. The handle is dead afterwards. */
+LUN_API void lun_attachment_detach(lun_attachment *attachment, unsigned flags);
+LUN_API uint64_t lun_attachment_functions(const lun_attachment *attachment); /* how many (instance, function) it listens to */
+LUN_API uint64_t lun_attachment_errors(const lun_attachment *attachment);
+LUN_API uint64_t lun_attachment_muted(const lun_attachment *attachment);     /* listeners (self pointers) muted */
+
+/* ---- what a callback can ask about its call ---- */
+LUN_API uint64_t lun_call_id(const lun_call *call);          /* unique and increasing in the store; 0 in an unlistened host call */
+LUN_API uint64_t lun_call_parent_id(const lun_call *call);   /* nearest enclosing call the same attachment heard; 0: none */
+LUN_API uint32_t lun_call_depth(const lun_call *call);       /* wasm and host frames below this one, up to the outermost entry */
+LUN_API const lun_definition *lun_call_definition(const lun_call *call);
+LUN_API lun_function *lun_call_function(const lun_call *call);
+LUN_API lun_instance *lun_call_instance(const lun_call *call);  /* the callee's; of a host function the importing one, or NULL */
+LUN_API lun_store *lun_call_store(const lun_call *call);
+/* Memory 0 of lun_call_instance, or NULL. */
+LUN_API lun_memory *lun_call_memory(const lun_call *call);
+typedef enum lun_entry { LUN_ENTRY_NONE, LUN_ENTRY_START, LUN_ENTRY_EXPORT, LUN_ENTRY_FUNCTION } lun_entry;
+LUN_API lun_entry lun_call_entry(const lun_call *call);      /* how the host entered, if it did */
+/* The calling frame; false for the outermost entry. */
+LUN_API bool lun_call_caller(const lun_call *call, lun_frame *frame);
+/* One slot per call and attachment member, NULL at first, the same in before, after and abort. NULL in a host call. */
+LUN_API void **lun_call_data(lun_call *call);
+/* The params: in before always; in after and abort with the `params` option, else NULL. */
+LUN_API const uint64_t *lun_call_params(const lun_call *call);
+LUN_API lun_attachment *lun_call_attachment(const lun_call *call); /* NULL in a host call */
+
+/* Says that this callback failed. In before: it counts as not delivered, neither after nor abort follows. Then, once the
+ * event has been delivered to all, the attachment's on_error acts. `message` is copied. */
+LUN_API void lun_call_fail(lun_call *call, const char *message);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

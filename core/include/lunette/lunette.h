@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: MIT */
+/* All of the door. Each header can be included alone. */
+#ifndef LUNETTE_LUNETTE_H
+#define LUNETTE_LUNETTE_H
+
+#include <lunette/instance.h>
+#include <lunette/listener.h>
+#include <lunette/module.h>
+#include <lunette/output.h>
+#include <lunette/stack.h>
+#include <lunette/status.h>
+#include <lunette/store.h>
+#include <lunette/value.h>
+#include <lunette/wasi.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define LUN_VERSION "0.1.0"
+/* The library's version, as text. */
+LUN_API const char *lun_version(void);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

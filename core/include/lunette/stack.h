@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: MIT */
+/* The call stack, as a listener or a host function sees it: top first, first frame = this call, to the outermost
+ * entry from the host, through host functions and re-entries, with no limit.
+ *
+ * A lun_stack is a borrowed view: a value of the caller's, restartable by taking it again, valid inside the callback
+ * that it was taken in. A lun_snapshot is an owned copy of the frames: valid until it or its store is destroyed, also
+ * after the callback and after the instances are closed. It costs nothing until asked for. */
+#ifndef LUNETTE_STACK_H
+#define LUNETTE_STACK_H
+
+#include <lunette/instance.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct lun_frame {
+  const lun_definition *definition;
+  lun_instance *instance;     /* of a host function the importing one, or NULL */
+  /* Bytes from the start of the code section's contents: of the call instruction; of the top frame the first
+   * instruction of the body in before, the trapping one in abort by trap. LUN_NO_OFFSET: none (host; top in after). */
+  uint64_t offset;
+  bool is_host;
+  bool reentry;               /* this frame was called from the host: a run begins here */
+  const void *slots;          /* private */
+  uint64_t serial;            /* private */
+} lun_frame;
+
+typedef struct lun_stack {
+  lun_frame frame;            /* after lun_stack_next: the frame it stands on */
+  void *store, *record, *fp, *function;  /* private */
+  const void *pc;                        /* private */
+  uint64_t serial;                       /* private */
+  uint32_t flags;                        /* private */
+} lun_stack;
+
+/* Before the top frame. */
+LUN_API lun_stack lun_call_stack(const lun_call *call);
+/* Steps to the next frame further out; false: there is none. */
+LUN_API bool lun_stack_next(lun_stack *stack);
+/* The present values of the params of the frame it stands on (signature order, its slots). NULL: stale (the callback is
+ * over), or gone (in after, unless the attachment keeps params). `exact`: false where the body writes a param. */
+LUN_API const uint64_t *lun_stack_params(const lun_stack *stack, bool *exact);
+/* The same for a frame copied out of a lun_stack; NULL when its callback is over. */
+LUN_API const uint64_t *lun_frame_params(lun_store *store, const lun_frame *frame, bool *exact);
+
+/* NULL: out of memory. At most the innermost 10,000 and the outermost 1,000 frames; the rest is counted. */
+LUN_API lun_snapshot *lun_call_snapshot(const lun_call *call);
+LUN_API void lun_snapshot_destroy(lun_snapshot *snapshot);
+LUN_API lun_snapshot *lun_snapshot_retain(lun_snapshot *snapshot);   /* one more holder; destroy gives up one */
+LUN_API uint32_t lun_snapshot_count(const lun_snapshot *snapshot);
+LUN_API const lun_frame *lun_snapshot_frame(const lun_snapshot *snapshot, uint32_t index); /* 0 = top; NULL: out of range */
+LUN_API uint64_t lun_snapshot_omitted(const lun_snapshot *snapshot);
+/* Where the omitted frames were: after this many frames. */
+LUN_API uint32_t lun_snapshot_gap(const lun_snapshot *snapshot);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

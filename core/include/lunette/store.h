@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: MIT */
+/* A store owns everything that lives while guests run: the stacks, the ids of calls, instances, memories,
+ * tables, globals, host functions and attachments. Core specification, 4.2.3 (Store).
+ *
+ * Threads: a store and all it owns belong to one thread at a time; only lun_store_interrupt and
+ * lun_store_expire may be called from any thread, and from a signal handler. Stores are independent.
+ * Lifetime: what the store owns lives until lun_store_destroy; lun_instance_close frees the bulk earlier. */
+#ifndef LUNETTE_STORE_H
+#define LUNETTE_STORE_H
+
+#include <lunette/status.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct lun_store lun_store;
+struct pollfd;
+
+/* Zero stands for the default. */
+typedef struct lun_store_options {
+  size_t stack_bytes;         /* guest frames; default 8 MiB, rounded up to pages */
+  uint64_t max_memory_bytes;  /* of each memory; default 4 GiB. memory.grow beyond it fails */
+  uint32_t max_table_elements;/* of each table; default 10,000,000 */
+  uint32_t max_runs;          /* host → guest entries inside one another; default and most: 200 */
+} lun_store_options;
+
+/* `options` may be NULL. Fails with LUN_NO_MEMORY. */
+LUN_API LUN_MUST_CHECK lun_status lun_store_create(const lun_store_options *options, lun_store **out, lun_error *error);
+/* Frees the store and all it owns. Not from within a run. NULL is ignored. */
+LUN_API void lun_store_destroy(lun_store *store);
+
+/* Ends the run at the next safepoint (loop head, function entry, wait) with LUN_INTERRUPTED: every open call is
+ * aborted. Without a run it ends the next one. Any thread; async-signal-safe. */
+LUN_API void lun_store_interrupt(lun_store *store);
+/* The same with LUN_TIMEOUT: for whoever watches a deadline. Any thread; async-signal-safe. */
+LUN_API void lun_store_expire(lun_store *store);
+/* Ends the run with LUN_EXIT and this status at the next safepoint or return from a callback. Guest's thread. */
+LUN_API void lun_store_stop(lun_store *store, int32_t status);
+/* Forgets an interrupt, an expiry or a stop that no run has consumed. */
+LUN_API void lun_store_resume(lun_store *store);
+
+/* Raises the safepoint flag: at the next safepoint `safepoint` (see below) runs. Any thread; async-signal-safe. */
+LUN_API void lun_store_poke(lun_store *store);
+/* Called on the guest's thread at a safepoint after a poke; what it returns other than LUN_OK ends the run with
+ * that kind. */
+typedef lun_status (*lun_safepoint)(void *self, lun_error *error);
+LUN_API void lun_store_on_safepoint(lun_store *store, lun_safepoint safepoint, void *self);
+
+/* How a host function waits: at most `timeout_ns` (negative: without end) for one of `count` descriptors.
+ * On LUN_OK the `revents` are filled as poll(2) does. Returns the kind that ends the run (LUN_INTERRUPTED,
+ * LUN_TIMEOUT, …) when woken for that. By default poll(2) together with a descriptor of the store that
+ * lun_store_interrupt, lun_store_expire and lun_store_poke write to. */
+typedef lun_status (*lun_wait)(void *self, struct pollfd *fds, size_t count, int64_t timeout_ns, lun_error *error);
+LUN_API void lun_store_on_wait(lun_store *store, lun_wait wait, void *self);
+/* Waits as above; for host functions. */
+LUN_API LUN_MUST_CHECK lun_status lun_store_wait(lun_store *store, struct pollfd *fds, size_t count, int64_t timeout_ns,
+                                                 lun_error *error);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

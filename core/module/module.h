@@ -1,0 +1,189 @@
+/* SPDX-License-Identifier: MIT */
+/* What a file says. decode.c turns bytes into a Module, validate.c checks its bodies, names.c answers for names when
+ * asked. After that a module never changes (but for cached names). Core specification, chapters 2, 3 and 5.
+ *
+ * Strings point into the arena, NUL-terminated; code and data point into the module's bytes. */
+#ifndef LUN_MODULE_H
+#define LUN_MODULE_H
+
+#include <lunette/module.h>
+
+#include "base.h"
+
+/* ---- instructions ---- */
+typedef enum Immediate {
+  IMM_NONE, IMM_BLOCK, IMM_LABEL, IMM_LABELS, IMM_FUNCTION, IMM_INDIRECT /* type, table */, IMM_LOCAL, IMM_GLOBAL, IMM_TABLE,
+  IMM_MEMARG, IMM_MEMORY, IMM_I32, IMM_I64, IMM_F32, IMM_F64, IMM_SELECT /* vector of types */, IMM_REFTYPE,
+  IMM_DATA_MEMORY, IMM_DATA, IMM_MEMORY_MEMORY /* dst, src */, IMM_ELEMENT_TABLE, IMM_ELEMENT, IMM_TABLE_TABLE /* dst, src */
+} Immediate;
+
+/* How the translator treats an instruction (see ops.def). */
+typedef enum OpClass {
+  CLASS_HAND, CLASS_IBINARY, CLASS_FBINARY, CLASS_TRAPPING_BINARY, CLASS_UNARY, CLASS_TRAPPING_UNARY, CLASS_ICOMPARE,
+  CLASS_FCOMPARE, CLASS_TEST, CLASS_LOAD, CLASS_STORE, CLASS_REINTERPRET
+} OpClass;
+
+typedef enum Op {
+#define OP(code, id, text, immediate, signature, class) OP_##id,
+#include "ops.def"
+#undef OP
+  OP_COUNT
+} Op;
+
+typedef struct OpInfo {
+  uint32_t code;          /* one byte, or prefix << 8 | number (up to 24 bits below the prefix's byte) */
+  const char *text;
+  uint8_t immediate, class;
+  const char *signature;  /* "ii:i": i I f F = i32 i64 f32 f64, V v128; NULL: by hand */
+} OpInfo;
+extern const OpInfo op_info[OP_COUNT];
+
+/* Reads an opcode. False: unknown (b->failure tells: "illegal opcode …"), or one of a proposal that is not here; then
+ * *missing is the proposal's name ("SIMD", "tail calls", "exception handling", "threads", "garbage collection" …). */
+bool op_read(Bytes *b, Op *op, const char **missing);
+
+/* ---- limits: each documented in docs; over one of them a module is LUN_INVALID or LUN_MALFORMED with a sentence ---- */
+enum {
+  LIMIT_MODULE_BYTES = 1 << 30,
+  LIMIT_TYPES = 1000000, LIMIT_FUNCTIONS = 1000000, LIMIT_IMPORTS = 1000000, LIMIT_EXPORTS = 1000000, LIMIT_GLOBALS = 1000000,
+  LIMIT_TABLES = 100000, LIMIT_MEMORIES = 1, LIMIT_ELEMENTS = 10000000, LIMIT_DATAS = 100000,
+  LIMIT_PARAMS = 1000, LIMIT_RESULTS = 1000, LIMIT_LOCALS = 50000, LIMIT_BODY_BYTES = 7654321 * 4, LIMIT_NESTING = 1000000
+};
+
+/* ---- the module ---- */
+typedef struct FunctionType {
+  lun_signature signature;
+  uint32_t param_slots, result_slots;
+} FunctionType;
+
+typedef struct Limits {
+  uint64_t min, max;  /* max: UINT64_MAX where the module gives none */
+} Limits;
+typedef struct TableType {
+  lun_type type;
+  Limits limits;
+} TableType;
+typedef struct MemoryType {
+  Limits limits;      /* pages */
+} MemoryType;
+typedef struct GlobalType {
+  lun_type type;
+  bool is_mutable;
+} GlobalType;
+
+typedef struct Import {
+  const char *module, *name;
+  lun_extern_kind kind;
+  uint32_t type;      /* functions */
+  TableType table;
+  MemoryType memory;
+  GlobalType global;
+} Import;
+typedef struct Export {
+  const char *name;
+  size_t name_size;   /* a name may hold NUL bytes */
+  lun_extern_kind kind;
+  uint32_t index;
+} Export;
+
+/* A constant expression, its `end` included; validated. */
+typedef struct Expression {
+  const uint8_t *code;
+  uint32_t size;
+} Expression;
+
+typedef struct Global {  /* imported ones first; those have no init */
+  GlobalType type;
+  Expression init;
+} Global;
+
+typedef enum SegmentMode { SEGMENT_ACTIVE, SEGMENT_PASSIVE, SEGMENT_DECLARATIVE } SegmentMode;
+typedef struct Element {
+  SegmentMode mode;
+  uint32_t table;
+  Expression offset;      /* active */
+  lun_type type;
+  uint32_t count;
+  uint32_t *functions;    /* count function indexes, or NULL: … */
+  Expression *items;      /* … count expressions */
+} Element;
+typedef struct Data {
+  SegmentMode mode;
+  uint32_t memory;
+  Expression offset;      /* active */
+  const uint8_t *bytes;
+  uint32_t size;
+} Data;
+
+struct lun_definition {
+  lun_module *module;         /* of a host function the importing one, or NULL */
+  uint32_t index;
+  bool is_host;
+  bool is_declared;           /* ref.func may name it (core specification, 3.4: C.refs) */
+  const FunctionType *type;
+  const Import *import;       /* NULL: defined here, or a host function bound to nothing */
+  const uint8_t *body;        /* defined here: from the vector of locals to the final end */
+  uint32_t body_size;
+  const char *name;           /* cached; NULL until asked for */
+  const char *module_name;    /* host functions */
+  const char *const *param_names; /* host functions: one per param, or NULL */
+};
+
+struct lun_module {
+  Arena arena;
+  const uint8_t *bytes;
+  size_t size;
+  void (*release)(void *self, const void *bytes, size_t size);
+  void *release_self;
+  uint32_t holders;                   /* module_retain, module_release */
+  const char *given_name;             /* by the embedder */
+  size_t code_start;                  /* file offset of the code section's contents; 0: none */
+
+  FunctionType *types;         uint32_t type_count;
+  Import *imports;             uint32_t import_count;
+  Export *exports;             uint32_t export_count;
+  lun_definition *functions;   uint32_t function_count, imported_functions;  /* imported ones first, in each of these */
+  TableType *tables;           uint32_t table_count, imported_tables;
+  MemoryType *memories;        uint32_t memory_count, imported_memories;
+  Global *globals;             uint32_t global_count, imported_globals;
+  Element *elements;           uint32_t element_count;
+  Data *datas;                 uint32_t data_count;
+  bool has_data_count;         uint32_t declared_data_count;
+  bool has_start;              uint32_t start;
+
+  uint32_t *export_order;             /* export indexes by name (strcmp order, by bytes), for export_find */
+  uint32_t *function_exports;         /* indexes of the function exports, by function index; */
+  uint32_t function_export_count;
+  const uint8_t *name_section;        /* contents behind the section's name, or NULL */
+  size_t name_section_size;
+  struct Names *names;                /* parsed when first asked for */
+  bool names_tried;
+};
+
+/* decode.c. Takes the bytes over in every case (release is called on failure). `name` is copied. */
+LUN_MUST_CHECK lun_status module_decode(const void *bytes, size_t size, const lun_module_options *options, lun_module **out,
+                                        lun_error *error);
+/* validate.c. All bodies, constant expressions, segments, exports, start. */
+LUN_MUST_CHECK lun_status module_validate(lun_module *module, lun_error *error);
+lun_module *module_retain(lun_module *module);
+void module_release(lun_module *module);
+
+/* The export of that name, or NULL. */
+const Export *export_find(const lun_module *module, const char *name, size_t name_size);
+/* "i32 i64 -> f32", "-> " …: for messages; into the buffer, cut to its room. */
+const char *signature_text(const lun_signature *signature, char *buffer, size_t room);
+bool signature_equal(const lun_signature *a, const lun_signature *b);
+/* The type of a block: of its index, or the one-result shorthand. `storage` holds a shorthand's arrays. */
+typedef struct BlockType {
+  uint32_t param_count, result_count;
+  const lun_type *params, *results;
+  lun_type single;
+} BlockType;
+/* Reads a block type (core specification, 5.4.1). False: b->failure is set. */
+bool block_type_read(Bytes *b, const lun_module *module, BlockType *out);
+
+/* Reads one value type; 0 and b->failure where it is none that the engine knows. */
+lun_type value_type_read(Bytes *b);
+bool type_is_reference(lun_type type);
+
+#endif
