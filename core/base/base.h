@@ -8,6 +8,8 @@
 
 #include <lunette/status.h>
 
+#include <stdlib.h>
+
 #define LIKELY(x) __builtin_expect(!!(x), 1)
 #define UNLIKELY(x) __builtin_expect(!!(x), 0)
 #define COUNT_OF(array) (sizeof(array) / sizeof *(array))
@@ -26,18 +28,23 @@ static inline Bytes bytes_of(const void *data, size_t size) {
 }
 static inline size_t bytes_left(const Bytes *b) { return (size_t)(b->end - b->at); }
 
+void bytes_fail(Bytes *b, const char *failure);  /* the first one counts; moves `end` to `at` */
 uint8_t bytes_u8(Bytes *b);
 uint32_t bytes_u32le(Bytes *b);
 uint64_t bytes_u64le(Bytes *b);
 /* LEB128 (core specification, 5.2.2): "integer representation too long", "integer too large", "unexpected end". */
-uint32_t bytes_u32(Bytes *b);
+uint32_t bytes_u32_long(Bytes *b);
+int32_t bytes_s32_long(Bytes *b);
 uint64_t bytes_u64(Bytes *b);
-int32_t bytes_s32(Bytes *b);
 int64_t bytes_s33(Bytes *b);
 int64_t bytes_s64(Bytes *b);
 /* `size` bytes, borrowed; NULL where fewer are left. */
 const uint8_t *bytes_take(Bytes *b, size_t size);
-void bytes_fail(Bytes *b, const char *failure);
+/* Most integers have one byte. */
+static inline uint32_t bytes_u32(Bytes *b) { return LIKELY(b->at < b->end && *b->at < 0x80) ? *b->at++ : bytes_u32_long(b); }
+static inline int32_t bytes_s32(Bytes *b) {
+  return LIKELY(b->at < b->end && *b->at < 0x80) ? (int32_t)(*b->at++ ^ 0x40) - 0x40 : bytes_s32_long(b);
+}
 
 /* ---- arena: many small things that die together (arena.c) ---- */
 typedef struct ArenaBlock ArenaBlock;
