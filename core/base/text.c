@@ -90,3 +90,7 @@ const char *text_nearest(const char *word, const char *const *candidates, size_t
   }
   return nearest;
 }
+
+const char *lun_nearest(const char *word, const char *const *candidates, size_t count) {
+  return text_nearest(word, candidates, count);
+}

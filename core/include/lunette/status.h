@@ -99,6 +99,9 @@ LUN_API int lun_status_exit(lun_status status);
 /* A trap's name ("out of bounds memory access"), as the specification's test suite words it. Never NULL. */
 LUN_API const char *lun_trap_name(lun_trap trap);
 
+/* The candidate that `word` was most likely meant to be, or NULL where none is near: for "did you mean". */
+LUN_API const char *lun_nearest(const char *word, const char *const *candidates, size_t count);
+
 #ifdef __cplusplus
 }
 #endif
