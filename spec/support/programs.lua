@@ -111,4 +111,19 @@ function programs.files_now(dirs)
   return result
 end
 
+-- The sum by which case.json records long listings: of the list as JSON text.
+function programs.sum_of_listing(list)
+  local rows = {}
+  for i, entry in ipairs(list) do
+    local path = require("dkjson").quotestring(entry.path)
+    if entry.dir then
+      rows[i] = ('{"path":%s,"dir":true}'):format(path)
+    else
+      rows[i] = ('{"path":%s,"size":%d,"sha256":"%s"}'):format(path, entry.size, entry.sha256)
+    end
+  end
+  local text = "[" .. table.concat(rows, ",") .. "]"
+  return command.run("sha256sum", {}, { stdin = text }).stdout:match("^%x+")
+end
+
 return programs

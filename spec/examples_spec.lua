@@ -1,0 +1,104 @@
+-- SPDX-License-Identifier: MIT
+-- The examples do what their README says.
+
+local command = require("spec.support.command")
+local files = require("spec.support.files")
+
+local folder = command.build .. "/examples/"
+if not files.exists(folder .. "sort.wasm") then
+  it("the examples", function() pending("clang for wasm32-wasi was not here when they were built") end)
+  return
+end
+
+-- Runs a guest with its script; the trace goes to a file, so that each stream can be looked at alone.
+local function traced(name, ...)
+  local directory <close> = files.temporary()
+  local out = directory .. "/trace"
+  local result = command("run", "-s", "examples/" .. name .. ".lua", "-o", out, folder .. name .. ".wasm", ...)
+  result.trace = files.read(out)
+  return result
+end
+
+describe("the sort", function()
+  it("sorts, and its script counts the work", function()
+    local result = traced("sort", "5", "2", "8", "1")
+    assert.equal("1 2 5 8\n", result.stdout)
+    assert.equal("", result.stderr)
+    assert.equal(0, result.status)
+    assert.equal("5 comparisons, 6 swaps\n3 calls of sort_range deep, first for 1..0\n", result.trace)
+  end)
+end)
+
+describe("the calculator", function()
+  it("works out an expression, and its script shows the parts", function()
+    local result = traced("calculator", "2 * (3 + 4)")
+    assert.equal("14\n", result.stdout)
+    assert.equal(0, result.status)
+    assert.equal([[
+sum = 14
+  product = 14
+    factor = 2
+      number = 2
+    factor = 7
+      sum = 7
+        product = 3
+          factor = 3
+            number = 3
+        product = 4
+          factor = 4
+            number = 4
+]], result.trace)
+  end)
+
+  it("says where it could not go on, and the parts have no value", function()
+    local result = traced("calculator", "1 +")
+    assert.equal("", result.stdout)
+    assert.equal("calculator: number expected at ''\n", result.stderr)
+    assert.equal(2, result.status)
+    assert.equal([[
+sum = (exit)
+  product = 1
+    factor = 1
+      number = 1
+  product = (exit)
+    factor = (exit)
+      number = (exit)
+]], result.trace)
+  end)
+end)
+
+describe("the average", function()
+  it("traps on an empty group, and its script tells who asked for it", function()
+    local result = traced("average", "1", "2", "/", "/", "3")
+    assert.equal("group 1: 1\n", result.stdout)
+    assert.equal(134, result.status)
+    assert.is_truthy(result.stderr:match("integer divide by zero"))
+    local lines = {}
+    for line in result.trace:gmatch("[^\n]+") do lines[#lines + 1] = line:gsub(", 0x%x+$", "") end
+    assert.equal("trap: integer divide by zero", lines[1])
+    assert.equal("  in average", lines[2])
+    assert.equal("  in print_group", lines[3])
+    assert.equal("  in main", lines[4])
+    assert.is_truthy(result.trace:match("\naverage was called with %(%d+, 0%)\n"))
+    assert.is_truthy(result.trace:match("\nprint_group was called with %(%d+, 0, 2%)\n$"))
+  end)
+end)
+
+describe("embed", function()
+  it("runs a guest from C and counts its calls with a listener in C", function()
+    local result = command.run(folder .. "embed", { folder .. "sort.wasm", "5", "2", "8", "1" })
+    assert.equal("1 2 5 8\n", result.stdout)
+    assert.equal(0, result.status)
+    assert.is_truthy(result.stderr:match("\n +6 swap\n"))
+    assert.is_truthy(result.stderr:match("\n +5 compare\n"))
+  end)
+
+  it("hands on how the guest ended", function()
+    local trapped = command.run(folder .. "embed", { folder .. "average.wasm" })
+    assert.equal(134, trapped.status)
+    assert.is_truthy(trapped.stderr:match("embed: trap: integer divide by zero"))
+    local exited = command.run(folder .. "embed", { folder .. "calculator.wasm" })
+    assert.equal(1, exited.status)
+    assert.is_truthy(exited.stderr:match("^usage: calculator EXPRESSION\n"))
+  end)
+end)

@@ -1,0 +1,143 @@
+-- SPDX-License-Identifier: MIT
+-- Real programs behave as they did elsewhere, untraced and traced alike, and what the listeners hear is exactly what an
+-- instrumented run in another engine counted and listed.
+--
+-- Left out: mandel-simd (needs SIMD), and by cost: `calltree` over every call of cases with more than a million calls
+-- (there it is limited to the outer three levels); under sanitizers cases with more than a million calls.
+
+local command = require("spec.support.command")
+local corpus = require("spec.support.corpus")
+local files = require("spec.support.files")
+local programs = require("spec.support.programs")
+
+local left_out = { ["mandel-simd"] = "needs SIMD" }
+local many = 1000000
+
+local cases = programs.cases()
+if not cases then
+  it("the corpus' programs", function() pending(corpus.absent) end)
+  return
+end
+
+-- `lunette` ends with 134 where the guest trapped or ran out of stack.
+local function expected_status(case) return case.exit or 134 end
+
+-- Its own messages come after what the guest has written.
+local function guest_stderr(case, result)
+  if case.exit then return result.stderr end
+  return result.stderr:sub(1, #case:text("stderr"))
+end
+
+local function same_files(case, dirs)
+  if not case.files_after then return end
+  for i, now in ipairs(programs.files_now(dirs)) do
+    local wanted = case.files_after[i]
+    if wanted.files then
+      assert.same(wanted.files, now.files)
+    else
+      assert.equal(wanted.count, #now.files)
+      assert.equal(wanted.sha256_of_listing, programs.sum_of_listing(now.files))
+    end
+  end
+end
+
+-- Runs the case with these options and holds it to its record.
+local function behaves(case, options)
+  local folder <close> = files.temporary()
+  local dirs = case:lay_out(folder.path)
+  local result = case:run(dirs, options)
+  assert.equal(case:text("stdout"), result.stdout)
+  if case.match == "exact" then assert.equal(case:text("stderr"), guest_stderr(case, result)) end
+  assert.equal(expected_status(case), result.status, result.stderr)
+  same_files(case, dirs)
+end
+
+-- Runs it with one of the support scripts and gives the lines that the script wrote.
+local function listed(case, script)
+  local folder <close> = files.temporary()
+  local out = folder .. "/out"
+  local result = case:run(case:lay_out(folder.path), { "-s", "spec/support/scripts/" .. script .. ".lua", "-o", out })
+  assert.equal(expected_status(case), result.status, result.stderr)
+  local lines = {}
+  for line in files.read(out):gmatch("[^\n]+") do lines[#lines + 1] = line end
+  return lines
+end
+
+-- The first difference tells more than two long lists.
+local function same_lines(wanted, lines)
+  for i = 1, math.max(#wanted, #lines) do
+    if wanted[i] ~= lines[i] then
+      error(("line %d: expected %s, got %s (%d and %d lines)"):format(i, wanted[i], lines[i], #wanted, #lines), 0)
+    end
+  end
+end
+
+local function same_calls(case)
+  local record = case:json("calls")
+  local unstable, wanted, got = {}, {}, {}
+  for _, entry in ipairs(record.unstable or {}) do unstable[type(entry) == "table" and entry[1] or entry] = true end
+  for _, row in ipairs(record.calls) do
+    if not unstable[row[1]] then wanted[#wanted + 1] = row[1] .. " " .. row[2] end
+  end
+  for _, line in ipairs(listed(case, "count_calls")) do
+    if not unstable[tonumber(line:match("^%d+"))] then got[#got + 1] = line end
+  end
+  same_lines(wanted, got)
+end
+
+local function same_events(case)
+  local wanted = {}
+  for line in case:text("trace"):gmatch('(%["%a+",[^\n]-)\r?,?\n') do wanted[#wanted + 1] = line end
+  same_lines(wanted, listed(case, "list_events"))
+end
+
+-- The record cannot tell these two apart.
+local trap_names = {
+  ["indirect call type mismatch or null"] = { ["indirect call type mismatch"] = true, ["uninitialized element"] = true },
+}
+
+local function same_stack(case)
+  local record = case:json("stack")
+  local lines = listed(case, "list_stack")
+  local kind, code = lines[1]:match("^(%S+) (.*)$")
+  if record.kind == "exit" then
+    assert.equal("exit " .. case.exit, kind .. " " .. code)
+  elseif case.trap == "call stack exhausted" then
+    assert.equal("exhausted", kind)
+    return -- how deep it went is the engine's own
+  else
+    assert.equal("trap", kind)
+    assert.is_true(code == case.trap or (trap_names[case.trap] or {})[code], code)
+  end
+  for i, frame in ipairs(record.frames) do
+    assert.equal(frame.func .. " " .. frame.file_offset, lines[i + 1], "frame " .. i)
+  end
+  if case.stack_depth and case.stack_depth <= 300 then assert.equal(case.stack_depth, #lines - 1) end
+end
+
+for _, case in ipairs(cases) do
+  describe(case.title, function()
+    local reason = left_out[case.program]
+    if not reason and command.sanitized and (case.calls_total or 0) > many then reason = "too many calls under sanitizers" end
+    if reason then
+      it("is left out", function() pending(reason) end)
+      return
+    end
+
+    it("behaves untraced", function() behaves(case, {}) end)
+    it("behaves the same with -s count", function() behaves(case, { "-s", "count", "-o", "/dev/null" }) end)
+    it("behaves the same with -s calltree", function()
+      local script = (case.calls_total or 0) > many and "calltree,depth=3" or "calltree"
+      behaves(case, { "-s", script, "-o", "/dev/null" })
+    end)
+    if case.calls then
+      it("makes the calls that are on record", function() same_calls(case) end)
+    end
+    if case.trace then
+      it("gives the events that are on record, to the bit", function() same_events(case) end)
+    end
+    if case.stack then
+      it("fails with the stack that is on record", function() same_stack(case) end)
+    end
+  end)
+end
