@@ -1,0 +1,183 @@
+/* SPDX-License-Identifier: MIT */
+/* What a call costs: untraced, with a listener in C that does nothing, with a before and an after in Lua that do nothing;
+ * and, as the yardstick, a bare lua_pcall of an empty Lua function with two integers, in the same process. The rounds of
+ * all rows are interleaved, so that a slow phase of the machine hits all alike; the medians are printed.
+ *
+ *     call_bench FIB.wasm        (fib.wat compiled; LUA_PATH as for a Lua program that requires lunette) */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include <lauxlib.h>
+#include <lua.h>
+#include <lualib.h>
+#include <lunette/lunette.h>
+
+#include "binding.h"
+
+enum { ROUNDS = 15, N = 24, N_LUA = 20, PCALLS = 200000 };
+
+typedef struct Bench {
+  lua_State *L;
+  int session;                  /* stack indexes */
+  int on, detach;               /* registry references */
+  lun_store *store;
+  lun_function *fib;
+  lun_error error;
+} Bench;
+
+static double now_ns(void) {
+  struct timespec now;
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return (double)now.tv_sec * 1e9 + (double)now.tv_nsec;
+}
+
+/* How many calls fib(n) makes, itself included. */
+static double calls_of(int n) {
+  double a = 1, b = 1;
+  for (int i = 2; i <= n; i++) {
+    double next = a + b + 1;
+    a = b, b = next;
+  }
+  return b;
+}
+
+static void give_up(const char *what, const char *why) {
+  fprintf(stderr, "call_bench: %s: %s\n", what, why);
+  exit(1);
+}
+
+static double time_fib(Bench *bench, int n) {
+  uint64_t value = (uint64_t)n;
+  double start = now_ns();
+  if (lun_function_invoke(bench->fib, &value, &value, &bench->error) != LUN_OK) give_up("fib", bench->error.message);
+  return (now_ns() - start) / calls_of(n);
+}
+
+static double row_untraced(Bench *bench) { return time_fib(bench, N); }
+
+static void hear(void *self, lun_call *call, const uint64_t *values) { (void)self, (void)call, (void)values; }
+static const lun_listener silent_before = { .before = hear };
+static const lun_listener silent_pair = { .before = hear, .after = hear };
+
+static lun_choice choose(void *context, const lun_definition *definition, lun_instance *instance) {
+  (void)definition, (void)instance;
+  return (lun_choice){ context, NULL };
+}
+
+static double time_listener(Bench *bench, const lun_listener *listener) {
+  lun_attachment *attachment;
+  union { const lun_listener *listener; void *context; } choice = { .listener = listener };
+  if (lun_store_attach(bench->store, choose, choice.context, NULL, &attachment, &bench->error) != LUN_OK)
+    give_up("attach", bench->error.message);
+  double ns = time_fib(bench, N);
+  lun_attachment_detach(attachment, 0);
+  return ns;
+}
+
+static double row_c_before(Bench *bench) { return time_listener(bench, &silent_before); }
+static double row_c_pair(Bench *bench) { return time_listener(bench, &silent_pair); }
+
+static void call_lua(Bench *bench, int reference) {
+  lua_rawgeti(bench->L, LUA_REGISTRYINDEX, reference);
+  if (lua_pcall(bench->L, 0, 0, 0) != LUA_OK) give_up("Lua", lua_tostring(bench->L, -1));
+}
+
+static double row_lua_pair(Bench *bench) {
+  call_lua(bench, bench->on);
+  double ns = time_fib(bench, N_LUA);
+  call_lua(bench, bench->detach);
+  return ns;
+}
+
+static double row_pcall(Bench *bench) {
+  lua_State *L = bench->L;
+  if (luaL_loadstring(L, "return function(a, b) end") != LUA_OK || lua_pcall(L, 0, 1, 0) != LUA_OK) give_up("Lua", "load");
+  double start = now_ns();
+  for (int i = 0; i < PCALLS; i++) {
+    lua_pushvalue(L, -1);
+    lua_pushinteger(L, i);
+    lua_pushinteger(L, i);
+    if (lua_pcall(L, 2, 0, 0) != LUA_OK) give_up("Lua", lua_tostring(L, -1));
+  }
+  double ns = (now_ns() - start) / PCALLS;
+  lua_pop(L, 1);
+  return ns;
+}
+
+static const struct Row {
+  const char *title;
+  double (*run)(Bench *);
+} rows[] = {
+  { "a call, untraced", row_untraced },
+  { "with a C before", row_c_before },
+  { "with a C before and after", row_c_pair },
+  { "with a Lua before and after", row_lua_pair },
+  { "a bare lua_pcall", row_pcall },
+};
+enum { ROWS = sizeof rows / sizeof *rows };
+
+static int by_size(const void *a, const void *b) {
+  double left = *(const double *)a, right = *(const double *)b;
+  return left < right ? -1 : left > right;
+}
+
+static void load_guest(Bench *bench, const char *path) {
+  static uint8_t bytes[4096];
+  FILE *file = fopen(path, "rb");
+  size_t size = file ? fread(bytes, 1, sizeof bytes, file) : 0;
+  if (file) fclose(file);
+  lun_module *module;
+  lun_instance *instance;
+  if (lun_store_create(NULL, &bench->store, &bench->error) != LUN_OK ||
+      lun_module_create(bench->store, bytes, size, NULL, &module, &bench->error) != LUN_OK ||
+      lun_instance_create(bench->store, module, NULL, NULL, &instance, &bench->error) != LUN_OK)
+    give_up(path, bench->error.message);
+  bench->fib = lun_instance_function(instance, "fib");
+}
+
+/* The functions that attach and detach the Lua listener, as references. */
+static void load_lua(Bench *bench) {
+  static const char text[] =
+    "local session = require('lunette.session').adopt(...)\n"
+    "local lunette, attachment = require('lunette')\n"
+    "local pair = { before = function(call, n) end, after = function(call, result) end }\n"
+    "return function() attachment = lunette.on('*', pair) end, function() attachment:detach() end\n";
+  lua_State *L = bench->L;
+  luaL_requiref(L, "lunette.core", luaopen_lunette_core, 0);
+  binding_adopt(L, &(binding_loan){ .store = bench->store });
+  bench->session = lua_gettop(L);
+  if (luaL_loadstring(L, text) != LUA_OK) give_up("Lua", lua_tostring(L, -1));
+  lua_pushvalue(L, bench->session);
+  if (lua_pcall(L, 1, 2, 0) != LUA_OK) give_up("Lua", lua_tostring(L, -1));
+  bench->detach = luaL_ref(L, LUA_REGISTRYINDEX);
+  bench->on = luaL_ref(L, LUA_REGISTRYINDEX);
+}
+
+int main(int argc, char **argv) {
+  static double times[ROWS][ROUNDS];
+  Bench bench = { .error = LUN_ERROR_INIT };
+  if (argc != 2) give_up("usage", "call_bench FIB.wasm");
+  bench.L = luaL_newstate();
+  if (!bench.L) give_up("Lua", "out of memory");
+  luaL_openlibs(bench.L);
+  load_guest(&bench, argv[1]);
+  load_lua(&bench);
+  for (int round = 0; round < ROUNDS; round++)
+    for (int row = 0; row < ROWS; row++) times[row][round] = rows[row].run(&bench);
+
+  double medians[ROWS];
+  for (int row = 0; row < ROWS; row++) {
+    qsort(times[row], ROUNDS, sizeof(double), by_size);
+    medians[row] = times[row][ROUNDS / 2];
+  }
+  printf("%-30s %10s %10s %14s\n", "", "ns a call", "best", "of a lua_pcall");
+  for (int row = 0; row < ROWS; row++)
+    printf("%-30s %10.1f %10.1f %14.2f\n", rows[row].title, medians[row], times[row][0], medians[row] / medians[ROWS - 1]);
+
+  binding_release(bench.L, bench.session);
+  lun_store_destroy(bench.store);
+  lua_close(bench.L);
+  return 0;
+}
