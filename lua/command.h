@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: MIT */
+/* The command `lunette`: what its parts share. main.c starts, options.c reads the command line, help.c prints the option
+ * table, message.c speaks to the user, run.c runs a program, guest.c opens its file, invoke.c calls one export, signals.c is for
+ * sudden ends, state.c owns the Lua state that scripts and the commands written in Lua run in.
+ *
+ * All failures travel as lun_error; report_error prints one and gives the exit status of the table in status.h. */
+#ifndef LUN_COMMAND_H
+#define LUN_COMMAND_H
+
+#include <lunette/lunette.h>
+
+/* ---- options (options.c, from options.def) ---- */
+typedef enum Command {
+#define COMMAND(id, name, arguments, text) COMMAND_##id,
+#include "options.def"
+  COMMAND_COUNT
+} Command;
+
+enum { IN_RUN = 1 << COMMAND_RUN, IN_LIST = 1 << COMMAND_LIST, IN_SCRIPTS = 1 << COMMAND_SCRIPTS, IN_HELP = 1 << COMMAND_HELP,
+       IN_VERSION = 1 << COMMAND_VERSION };
+
+typedef enum OptionId {
+#define OPTION(id, letter, name, value, commands, text) OPTION_##id,
+#include "options.def"
+  OPTION_COUNT
+} OptionId;
+
+typedef struct CommandInfo {
+  const char *name, *arguments, *text;
+} CommandInfo;
+typedef struct OptionInfo {
+  char letter;
+  const char *name, *value;  /* value NULL: takes none */
+  unsigned commands;
+  const char *text;
+} OptionInfo;
+extern const CommandInfo command_info[COMMAND_COUNT];
+extern const OptionInfo option_info[OPTION_COUNT];
+
+/* -s and -e, in the order given. */
+typedef struct ScriptArgument {
+  const char *text;
+  bool is_code;
+} ScriptArgument;
+
+typedef enum Color { COLOR_AUTO, COLOR_ALWAYS, COLOR_NEVER } Color;
+
+/* Strings point into argv. */
+typedef struct Options {
+  ScriptArgument *scripts;  size_t script_count;
+  const char **wheres;      size_t where_count;
+  const char **env;         size_t env_count;
+  lun_wasi_dir *dirs;       size_t dir_count;
+  const char *output, *stdin_path, *argv0, *invoke;
+  uint64_t timeout_ns;      /* 0: none */
+  bool strict, quiet, help;
+  Color color;
+  char **arguments;         /* what follows the options */
+  int argument_count;
+} Options;
+
+/* The command of that name, or COMMAND_COUNT. */
+Command command_of_name(const char *name);
+/* argv[0] is the command's name. Cuts values apart in place. LUN_OK, or LUN_USAGE and the message (error->detail: a
+ * hint). */
+LUN_MUST_CHECK lun_status options_parse(Options *options, Command command, int argc, char **argv, lun_error *error);
+void options_clear(Options *options);
+/* "500us" → 500,000. False: no duration. */
+bool duration_parse(const char *text, uint64_t *ns);
+
+/* ---- help (help.c) ---- */
+void help_usage(bool to_stderr);     /* a few lines: the commands */
+void help_command(Command command);  /* all of a command's options, to stdout */
+
+/* ---- messages (message.c): one line each, to stderr ---- */
+void messages_init(bool quiet, Color color);
+bool messages_colored(int fd);
+void message(const char *format, ...) LUN_PRINTF(1, 2);  /* lunette: … */
+void hint(const char *format, ...) LUN_PRINTF(1, 2);     /* hint: … ; none with -q */
+/* A first line as message(), the others as they are; "hint: …" as hint(). */
+void message_lines(const char *text, size_t size);
+/* The error's kind, message, detail and stack; its exit status. `subject` (a file's name) comes first where there is one. */
+int report_error(const lun_error *error, const char *subject);
+/* Flushes stdout: 0, or 74 where it could not be written; that is said, but not of a closed pipe. */
+int finish_stdout(void);
+
+/* ---- the guest's file (guest.c) ---- */
+/* Maps the file and makes a module of it, named after the file. */
+LUN_MUST_CHECK lun_status guest_module(lun_store *store, const char *path, lun_module **out, lun_error *error);
+
+/* ---- one export, called from the command line (invoke.c) ---- */
+typedef struct Invocation {
+  const lun_definition *definition;
+  uint64_t *slots;          /* params, then room for results */
+  uint32_t param_slots;
+} Invocation;
+
+/* The function exported as `name`, or NULL. */
+const lun_definition *exported_function(const lun_module *module, const char *name);
+/* Finds the export and reads `count` texts as its params. */
+LUN_MUST_CHECK lun_status invocation_prepare(Invocation *invocation, const lun_module *module, const char *name, char **texts,
+                                             int count, lun_error *error);
+/* Calls it and prints its results to stdout, a line each. */
+LUN_MUST_CHECK lun_status invocation_run(Invocation *invocation, lun_instance *instance, lun_error *error);
+void invocation_clear(Invocation *invocation);
+
+/* ---- Lua (state.c): the state that scripts, and the commands written in Lua, run in ---- */
+typedef struct State {
+  struct lua_State *lua;    /* NULL: none. The session object is the first thing on its stack */
+} State;
+struct binding_loan;
+
+/* What a Lua part of the command is told: fields of the table it gets. */
+typedef struct Request {
+  const char *topic;        /* help */
+  bool lists_scripts;       /* wants to know the shipped scripts' files */
+  const Options *options;
+  lun_module *module;
+} Request;
+
+/* LUN_NO_MEMORY, or LUN_OK. */
+LUN_MUST_CHECK lun_status state_open(State *state, const struct binding_loan *loan, lun_error *error);
+/* Calls `function` of the module lunette.cli.`part` with the session and a request. 0, or the exit status of what went
+ * wrong, which has been said. */
+int state_call(State *state, const char *part, const char *function, const Request *request);
+/* The same with an instance. */
+int state_set_guest(State *state, lun_instance *instance);
+LUN_MUST_CHECK lun_status state_add_hosts(State *state, lun_imports *imports, lun_error *error);
+/* The session lets go of what it was lent: before the store is destroyed. */
+void state_release(State *state);
+void state_close(State *state);
+
+/* ---- run (run.c, signals.c) ---- */
+int run_command(const Options *options);
+
+/* From now on a fatal signal first writes what the writer still has. NULL: no longer. */
+void signals_guard(lun_writer *writer);
+
+/* Sets error->detail, for a hint below the message. */
+void error_hint(lun_error *error, const char *format, ...) LUN_PRINTF(2, 3);
+
+#endif

@@ -1,0 +1,45 @@
+-- SPDX-License-Identifier: MIT
+--- Text for people: names that may hold anything, types, columns.
+
+local text = {}
+
+--- Control characters as \xNN, so that a name stays on its line.
+function text.escape(name)
+  return (name:gsub("%c", function(byte) return ("\\x%02x"):format(byte:byte()) end))
+end
+
+--- How many columns it takes: characters, near enough.
+function text.width(name) return utf8.len(name) or #name end
+
+--- Filled up with blanks to `width` columns.
+function text.pad(name, width) return name .. (" "):rep(width - text.width(name)) end
+
+--- "(a: i32, i64) -> f64" of a definition.
+function text.signature(definition)
+  local params = {}
+  local names = definition.param_names or {}
+  for i, kind in ipairs(definition.params) do
+    params[i] = names[i] and ("%s: %s"):format(text.escape(names[i]), kind) or kind
+  end
+  local results = definition.results
+  local gives = #results == 0 and "" or " -> " .. (#results == 1 and results[1] or "(" .. table.concat(results, ", ") .. ")")
+  return "(" .. table.concat(params, ", ") .. ")" .. gives
+end
+
+--- Rows of cells as aligned columns; a column's width is its widest cell, at most `most`.
+function text.columns(rows, indent, most)
+  local widths = {}
+  for _, row in ipairs(rows) do
+    for i, cell in ipairs(row) do
+      local width = text.width(cell)
+      if width <= most then widths[i] = math.max(widths[i] or 0, width) end
+    end
+  end
+  for _, row in ipairs(rows) do
+    local cells = {}
+    for i, cell in ipairs(row) do cells[i] = i < #row and text.pad(cell, widths[i] or 0) or cell end
+    io.write(indent, (table.concat(cells, "  "):gsub(" +$", "")), "\n")
+  end
+end
+
+return text

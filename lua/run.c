@@ -1,0 +1,258 @@
+/* SPDX-License-Identifier: MIT */
+/* lunette run: from options to the exit status. Without a script no Lua is started, and no writer unless a deadline needs
+ * its loop. Order: module, WASI, output, scripts, instance, entry, at_exit, flush, messages; then all is taken down in
+ * reverse. What fails fills run->error, which is reported once. */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "binding.h"
+#include "command.h"
+
+enum { RESCUE_MS = 500 };
+
+typedef struct Run {
+  const Options *options;
+  const char *path;
+  lun_store *store;
+  lun_module *module;
+  lun_wasi *wasi;
+  lun_writer *writer;
+  lun_output *output;         /* NULL: there are no scripts */
+  State state;
+  lun_imports *imports;
+  lun_instance *instance;
+  Invocation invocation;
+  int stdin_fd;
+  bool shares_file[3];        /* the trace goes to the same open file as the guest's descriptor */
+  _Atomic int signal_number;  /* the first that asked for the end */
+  bool about_module;          /* the error is about the module's file: messages name it */
+  lun_error error;
+} Run;
+
+/* ---- what the others call ---- */
+static void on_signal(void *self, int number, unsigned count) {
+  Run *run = self;
+  if (count > 1) {
+    lun_writer_rescue(run->writer, RESCUE_MS);
+    _exit(128 + number);
+  }
+  atomic_store(&run->signal_number, number);
+  lun_store_interrupt(run->store);
+}
+
+static void on_deadline(void *self) {
+  Run *run = self;
+  lun_store_expire(run->store);
+}
+
+static void before_guest_writes(void *self, int fd) {
+  Run *run = self;
+  if (run->output && (fd == 1 || fd == 2) && run->shares_file[fd]) lun_output_flush(run->output);
+}
+
+/* From the binding: a listener failed, a where matches nothing. */
+static void on_message(void *self, const char *text, size_t size) {
+  before_guest_writes(self, STDERR_FILENO);
+  message_lines(text, size);
+}
+
+/* ---- the steps ---- */
+static lun_status open_module(Run *run) {
+  lun_status status = lun_store_create(NULL, &run->store, &run->error);
+  if (status != LUN_OK) return status;
+  status = guest_module(run->store, run->path, &run->module, &run->error);
+  if (status != LUN_OK) run->about_module = status != LUN_NO_INPUT;
+  return status;
+}
+
+/* "add, sub, …": what --invoke could call. */
+static void hint_exports(const lun_module *module, lun_error *error) {
+  char names[200] = "";
+  uint32_t count = lun_module_export_count(module), shown = 0;
+  for (uint32_t i = 0; i < count && shown < 5; i++) {
+    lun_port port = lun_module_export(module, i);
+    if (port.kind != LUN_EXTERN_FUNCTION || strlen(names) + strlen(port.name) + 8 > sizeof names) continue;
+    if (shown++) strcat(names, ", ");
+    strcat(names, port.name);
+  }
+  if (shown) error_hint(error, "--invoke NAME calls an export: %s", names);
+}
+
+/* Before anything runs: is there something to call, and do the words fit it? */
+static lun_status find_entry(Run *run) {
+  const Options *options = run->options;
+  lun_status status = LUN_OK;
+  if (options->invoke) {
+    status = invocation_prepare(&run->invocation, run->module, options->invoke, options->arguments + 1,
+                                options->argument_count - 1, &run->error);
+    run->about_module = status == LUN_UNLINKABLE;
+    return status;
+  }
+  const lun_definition *start = exported_function(run->module, "_start");
+  const lun_signature *signature = start ? lun_definition_signature(start) : NULL;
+  if (start && signature->param_count == 0 && signature->result_count == 0) return LUN_OK;
+  run->about_module = true;
+  hint_exports(run->module, &run->error);
+  return lun_error_set(&run->error, LUN_UNLINKABLE,
+                       start ? "its _start takes params or gives results; an entry does neither"
+                             : "there is nothing to run: it exports no _start");
+}
+
+static lun_status open_wasi(Run *run) {
+  const Options *options = run->options;
+  const char *slash = strrchr(run->path, '/');
+  size_t count = options->invoke ? 1 : (size_t)options->argument_count;
+  const char **args = calloc(count, sizeof *args);
+  if (!args) return lun_error_set(&run->error, LUN_NO_MEMORY, "out of memory");
+  args[0] = options->argv0 ? options->argv0 : slash ? slash + 1 : run->path;
+  for (size_t i = 1; i < count; i++) args[i] = options->arguments[i];
+  lun_status status = LUN_OK;
+  if (options->stdin_path) {
+    run->stdin_fd = open(options->stdin_path, O_RDONLY | O_CLOEXEC);
+    if (run->stdin_fd < 0)
+      status = lun_error_set(&run->error, LUN_NO_INPUT, "cannot open %s: %s", options->stdin_path, strerror(errno));
+  }
+  lun_wasi_options wasi = {
+    .args = args, .arg_count = count, .env = options->env, .env_count = options->env_count, .dirs = options->dirs,
+    .dir_count = options->dir_count, .stdio = { run->stdin_fd < 0 ? 0 : run->stdin_fd, 1, 2 },
+    .before_write = options->script_count ? before_guest_writes : NULL, .self = run,
+  };
+  if (status == LUN_OK) status = lun_wasi_create(&wasi, &run->wasi, &run->error);
+  free(args);
+  return status;
+}
+
+static lun_status open_output(Run *run) {
+  const Options *options = run->options;
+  bool has_scripts = options->script_count > 0;
+  if (!has_scripts && !options->timeout_ns) return LUN_OK;
+  lun_writer_options writer = {
+    .watch_signals = has_scripts, .on_signal = on_signal, .deadline_ns = options->timeout_ns, .on_deadline = on_deadline,
+    .self = run,
+  };
+  lun_status status = lun_writer_create(&writer, &run->writer, &run->error);
+  if (status != LUN_OK || !has_scripts) return status;
+  signals_guard(run->writer);
+  bool to_stdout = options->output && strcmp(options->output, "-") == 0;
+  lun_output_options output = { .path = to_stdout ? NULL : options->output, .fd = to_stdout ? 1 : 2 };
+  status = lun_output_open(run->writer, &output, &run->output, &run->error);
+  for (int fd = 1; status == LUN_OK && fd <= 2; fd++) run->shares_file[fd] = lun_output_same_file(run->output, fd);
+  return status;
+}
+
+/* The exit status where a script stopped everything; that has been said. */
+static int load_scripts(Run *run) {
+  binding_loan loan = {
+    .store = run->store, .output = run->output, .strict = run->options->strict, .message = on_message, .self = run,
+  };
+  Request request = { .options = run->options, .module = run->module };
+  if (state_open(&run->state, &loan, &run->error) != LUN_OK) return 0;
+  return state_call(&run->state, "run", "load", &request);
+}
+
+static lun_status make_instance(Run *run) {
+  lun_status status = lun_imports_create(run->store, &run->imports, &run->error);
+  if (status == LUN_OK) status = lun_wasi_import(run->wasi, run->imports, &run->error);
+  if (status == LUN_OK && run->state.lua) status = state_add_hosts(&run->state, run->imports, &run->error);
+  if (status == LUN_OK)
+    status = lun_instance_create(run->store, run->module, run->imports, NULL, &run->instance, &run->error);
+  run->about_module = status == LUN_UNLINKABLE;
+  return status;
+}
+
+static lun_status call_entry(Run *run) {
+  if (!run->options->invoke)
+    return lun_function_invoke(lun_instance_function(run->instance, "_start"), NULL, NULL, &run->error);
+  const lun_definition *initialize = exported_function(run->module, "_initialize");
+  lun_status status = LUN_OK;
+  if (initialize && strcmp(run->options->invoke, "_initialize") != 0) {
+    const lun_signature *signature = lun_definition_signature(initialize);
+    if (signature->param_count == 0 && signature->result_count == 0)
+      status = lun_function_invoke(lun_instance_function(run->instance, "_initialize"), NULL, NULL, &run->error);
+  }
+  return status == LUN_OK ? invocation_run(&run->invocation, run->instance, &run->error) : status;
+}
+
+/* ---- the end ---- */
+/* Says what ended the guest, after all that was traced; the exit status. */
+static int tell_end(Run *run, lun_status status) {
+  if (status == LUN_OK) return 0;
+  if (status == LUN_EXIT) return run->error.code & 255;
+  int number = atomic_load(&run->signal_number);
+  if (status == LUN_INTERRUPTED && number == SIGTERM) {
+    (void)report_error(&run->error, NULL);
+    return 128 + SIGTERM;
+  }
+  return report_error(&run->error, run->about_module ? run->path : NULL);
+}
+
+/* Whether all of the trace was written; 0 or 74. */
+static int close_output(Run *run) {
+  lun_error error = LUN_ERROR_INIT;
+  if (!run->output) return 0;
+  const char *name = run->options->output && strcmp(run->options->output, "-") != 0 ? run->options->output
+                     : run->options->output ? "stdout" : "stderr";
+  lun_status status = lun_output_close(run->output, &error);
+  run->output = NULL;
+  if (status == LUN_OK) return 0;
+  message("cannot write the trace to %s: %s", name, error.message);
+  lun_error_clear(&error);
+  return lun_status_exit(status);
+}
+
+static void take_down(Run *run) {
+  lun_error_clear(&run->error);
+  invocation_clear(&run->invocation);
+  lun_imports_destroy(run->imports);
+  lun_module_destroy(run->module);
+  lun_store_destroy(run->store);
+  state_close(&run->state);
+  lun_wasi_destroy(run->wasi);
+  if (run->stdin_fd >= 0) close(run->stdin_fd);
+}
+
+/* LUN_OK: the guest has run to its end, or *exit_status is why it did not run at all. */
+static lun_status run_steps(Run *run, int *exit_status) {
+  lun_status status = open_module(run);
+  if (status == LUN_OK) status = find_entry(run);
+  if (status == LUN_OK) status = open_wasi(run);
+  if (status == LUN_OK) status = open_output(run);
+  if (status == LUN_OK && run->options->script_count) {
+    *exit_status = load_scripts(run);
+    status = run->error.kind;
+  }
+  if (status != LUN_OK || *exit_status) return status;
+  status = make_instance(run);
+  if (status == LUN_OK && run->state.lua) *exit_status = state_set_guest(&run->state, run->instance);
+  if (status == LUN_OK && !*exit_status) status = call_entry(run);
+  return status;
+}
+
+int run_command(const Options *options) {
+  Run run = { .options = options, .path = options->arguments[0], .stdin_fd = -1, .error = LUN_ERROR_INIT };
+  int exit_status = 0, at_exit = 0;
+  if (!options->script_count && (options->where_count || options->output))
+    hint("--where and --output are for a trace; -s or -e says which: -s calltree, say");
+  lun_status status = run_steps(&run, &exit_status);
+  bool ran = run.instance || (status >= LUN_TRAP && status <= LUN_LISTENER);
+  if (ran) lun_store_resume(run.store);
+  if (ran && run.state.lua && !exit_status) at_exit = state_call(&run.state, "run", "finish", NULL);
+  if (run.output) lun_output_flush(run.output);
+  int ended = exit_status ? exit_status : tell_end(&run, status);
+  state_release(&run.state);
+  int written = close_output(&run);
+  signals_guard(NULL);
+  lun_writer_destroy(run.writer);
+  take_down(&run);
+  bool own = !exit_status && (status == LUN_OK || status == LUN_EXIT);
+  int printed = finish_stdout();
+  if (own && at_exit) return at_exit;
+  if (own && written) return written;
+  return own && printed ? printed : ended;
+}

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: MIT */
+/* What a fatal signal leaves behind: all that was traced before it is on disk. The handler runs on a stack of its own
+ * (the thread's may be what is broken), lets the writer write what it has, and lets the signal end the process as it
+ * would have. SIGINT and SIGTERM are no matter of this file: the writer's loop hears them. */
+#define _GNU_SOURCE
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+
+#include "command.h"
+
+enum { RESCUE_MS = 2000, STACK_BYTES = 64 * 1024 };
+
+/* A handler has no other way to know. */
+static _Atomic(lun_writer *) guarded;
+
+static const int fatal_signals[] = { SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT };
+
+static void on_fatal_signal(int number) {
+  lun_writer *writer = atomic_exchange(&guarded, NULL);
+  if (writer) lun_writer_rescue(writer, RESCUE_MS);
+  raise(number);  /* SA_RESETHAND: the default action, as soon as this returns */
+}
+
+void signals_guard(lun_writer *writer) {
+  static char stack[STACK_BYTES];
+  atomic_store(&guarded, writer);
+  if (!writer) return;
+  stack_t alternate = { .ss_sp = stack, .ss_size = sizeof stack };
+  struct sigaction action = { .sa_handler = on_fatal_signal, .sa_flags = SA_ONSTACK | (int)SA_RESETHAND };
+  sigemptyset(&action.sa_mask);
+  if (sigaltstack(&alternate, NULL) != 0) action.sa_flags &= ~SA_ONSTACK;
+  for (size_t i = 0; i < sizeof fatal_signals / sizeof *fatal_signals; i++) sigaction(fatal_signals[i], &action, NULL);
+}

@@ -1,0 +1,92 @@
+-- SPDX-License-Identifier: MIT
+-- Which function calls which, with what arguments, and what comes back?
+--
+-- A call that makes no calls of its own is one line, name(arguments) = results; others open with { and close with
+-- } = results. Where a call does not return, "! kind: why" stands in place of its results. {...} holds calls deeper than
+-- `depth`.
+
+local depth = lunette.options({ depth = { default = 100, help = "how many levels are shown" } }).depth
+
+local out, format = lunette.out, string.format
+local level = 0          -- calls that are open
+local head               -- the innermost, "name(arguments)", while it is not known whether it makes calls
+local has_hidden = false -- whether it has made calls too deep to be shown
+local told               -- the failure whose text has been shown
+
+local indents = setmetatable({}, {
+  __index = function(self, at)
+    self[at] = ("  "):rep(at - 1)
+    return self[at]
+  end,
+})
+
+local function open(text)
+  level = level + 1
+  if level > depth then
+    has_hidden = true
+    return
+  end
+  if head then out:write(head .. " {\n") end
+  head = indents[level] .. text
+end
+
+local function close(text)
+  local at = level
+  level = at - 1
+  if at > depth then return end
+  if head then
+    out:write(head .. (has_hidden and " {...}" or "") .. text .. "\n")
+    head, has_hidden = nil, false
+  else
+    out:write(indents[at] .. "}" .. text .. "\n")
+  end
+end
+
+-- The innermost frame says why, those around it only that.
+local function failure(err)
+  if told == err then return " ! " .. err.kind end
+  if level <= depth then told = err end
+  return format(" ! %s: %s", err.kind, err.kind == "exit" and err.code or err.message)
+end
+
+local plain = { i32 = "%d", i64 = "%d", f32 = "%.14g", f64 = "%.14g" }
+
+local function show(value)
+  if type(value) ~= "string" then return tostring(value) end
+  if #value ~= 16 then return format("%q", value) end
+  return "0x" .. value:reverse():gsub(".", function(byte) return format("%02x", byte:byte()) end)
+end
+
+-- values → text, by a format made once: "(a=%d, b=%g)".
+local function texter(opening, types, names, closing)
+  local parts, all_plain = {}, true
+  for i, kind in ipairs(types) do
+    parts[i] = (names[i] and names[i]:gsub("%%", "%%%%") .. "=" or "") .. (plain[kind] or "%s")
+    all_plain = all_plain and plain[kind]
+  end
+  local pattern = opening:gsub("%%", "%%%%") .. table.concat(parts, ", ") .. closing
+  if #types == 0 then
+    local text = format(pattern)
+    return function() return text end
+  end
+  if all_plain then return function(...) return format(pattern, ...) end end
+  return function(...)
+    local values = { ... }
+    for i = 1, #types do
+      if not plain[types[i]] then values[i] = show(values[i]) end
+    end
+    return format(pattern, table.unpack(values, 1, #types))
+  end
+end
+
+lunette.factory(function(definition)
+  local results = definition.results
+  local name = definition.name:gsub("%c", "?")
+  local call_text = texter(name .. "(", definition.params, definition.param_names or {}, ")")
+  local results_text = texter(#results > 1 and " = (" or #results == 1 and " = " or "", results, {}, #results > 1 and ")" or "")
+  return {
+    before = function(_, ...) open(call_text(...)) end,
+    after = function(_, ...) close(results_text(...)) end,
+    abort = function(_, err) close(failure(err)) end,
+  }
+end, { where = lunette.where })
