@@ -18,7 +18,9 @@ end
 
 -- Functions of the C library that a compiler may call for one instruction; they return at once.
 local harmless = {}
-for name in ("memset ceil ceilf floor floorf trunc truncf nearbyint nearbyintf rint rintf"):gmatch("%a+") do harmless[name] = true end
+for name in ("memset ceil ceilf floor floorf trunc truncf nearbyint nearbyintf rint rintf"):gmatch("%a+") do
+  harmless[name] = true
+end
 
 local function quoted(text) return "'" .. text:gsub("'", "'\\''") .. "'" end
 

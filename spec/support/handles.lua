@@ -8,7 +8,8 @@ local uv = require("luv")
 
 local handles = {}
 
--- libuv opens what it keeps for good when the first process is started.
+-- libuv opens what it keeps for good with the first pipe and the first process.
+uv.new_pipe(false):close()
 uv.spawn("true", { args = {} }, function() end)
 uv.run()
 

@@ -19,6 +19,7 @@ return function()
   local busted = require("busted")
   local handler = require("busted.outputHandlers.base")()
   local before, clock = {}, {}
+  local seed
 
   function handler.fileStart(file)
     before[file.name] = handles.open()
@@ -35,6 +36,11 @@ return function()
     return nil, true
   end
 
+  function handler.suiteStart(_, _, _, random_seed)
+    seed = random_seed
+    return nil, true
+  end
+
   function handler.suiteEnd()
     for _, list in ipairs({ handler.failures, handler.errors }) do
       for _, failure in ipairs(list) do io.write(text_of(failure)) end
@@ -43,7 +49,7 @@ return function()
       io.write(("SKIPPED %s%s\n"):format(pending.name, type(pending.message) == "string" and ": " .. pending.message or ""))
     end
     local failed = handler.failuresCount + handler.errorsCount
-    if failed > 0 then io.write("(--seed=", tostring(busted.randomseed), ")\n") end
+    if failed > 0 and seed then io.write(("(run with --seed=%d)\n"):format(seed)) end
     local path = os.getenv("LUNETTE_COUNTS")
     if path then
       local file = assert(io.open(path, "w"))
@@ -55,6 +61,7 @@ return function()
     return nil, true
   end
 
+  busted.subscribe({ "suite", "start" }, handler.suiteStart)
   busted.subscribe({ "file", "start" }, handler.fileStart)
   busted.subscribe({ "file", "end" }, handler.fileEnd)
   busted.subscribe({ "suite", "end" }, handler.suiteEnd)
