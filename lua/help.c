@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Prints the table of options.def: the commands, and what one of them takes. */
+#include <ctype.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -7,25 +8,23 @@
 
 enum { TEXT_COLUMN = 28, LINE_WIDTH = 96 };
 
-/* One paragraph, wrapped, from the column that the line already stands at. */
-static void print_wrapped(FILE *to, int column, const char *text) {
-  int at = column;
-  while (*text) {
-    size_t size = strcspn(text, " ");
-    if (at > TEXT_COLUMN && at + (int)size > LINE_WIDTH) {
-      fprintf(to, "\n%*s", TEXT_COLUMN, "");
+/* One paragraph, wrapped; the line stands at TEXT_COLUMN. */
+static void print_wrapped(const char *text) {
+  int at = TEXT_COLUMN;
+  for (bool is_first = true; *text; is_first = false) {
+    int size = (int)strcspn(text, " ");
+    if (!is_first && at + 1 + size > LINE_WIDTH) {
+      printf("\n%*s", TEXT_COLUMN, "");
       at = TEXT_COLUMN;
-    }
-    fprintf(to, "%.*s", (int)size, text);
-    at += (int)size;
-    text += size;
-    if (*text) {
-      fputc(' ', to);
-      text++;
+    } else if (!is_first) {
+      putchar(' ');
       at++;
     }
+    printf("%.*s", size, text);
+    at += size;
+    text += size + (text[size] == ' ');
   }
-  fputc('\n', to);
+  putchar('\n');
 }
 
 static void print_option(const OptionInfo *option) {
@@ -36,7 +35,7 @@ static void print_option(const OptionInfo *option) {
                       option->value ? option->value : "");
   if (size + 2 > TEXT_COLUMN) printf("%s\n%*s", left, TEXT_COLUMN, "");
   else printf("%-*s", TEXT_COLUMN, left);
-  print_wrapped(stdout, TEXT_COLUMN, option->text);
+  print_wrapped(option->text);
 }
 
 void help_usage(bool to_stderr) {
@@ -54,7 +53,8 @@ void help_usage(bool to_stderr) {
 
 void help_command(Command command) {
   const CommandInfo *info = &command_info[command];
-  printf("usage: lunette %s%s%s\n\n%s.\n", info->name, *info->arguments ? " " : "", info->arguments, info->text);
+  printf("usage: lunette %s%s%s\n\n%c%s.\n", info->name, *info->arguments ? " " : "", info->arguments,
+         toupper((unsigned char)info->text[0]), info->text + 1);
   const char *heading = "\noptions:\n";
   for (int id = 0; id < OPTION_COUNT; id++) {
     if (!(option_info[id].commands & 1u << command)) continue;

@@ -10,7 +10,8 @@ local WIDEST = 48 -- a cell wider than this stands out of its column
 -- "import env.log", "export main, start".
 local function ports(definition)
   local notes = {}
-  if definition.import then notes[1] = "import " .. text.escape(definition.import) end
+  local import = definition.import
+  if import then notes[1] = "import " .. text.escape(import.module .. "." .. import.name) end
   for _, name in ipairs(definition.exports) do notes[#notes + 1] = "export " .. text.escape(name) end
   return table.concat(notes, ", ")
 end
