@@ -2,9 +2,10 @@
 -- Disassembles the engine's handlers (functions op_… of run*.c) and fails where one of them calls or grows the C stack
 -- that is not on the list: a handler ends in a tail call, which the compiler has to turn into a jump. One that it does not
 -- turn would let the C stack grow with the guest's instructions.
---   lua5.4 check_handlers.lua BUILD_FOLDER
+--   lua5.4 check_handlers.lua BUILD_FOLDER [sanitized]
+-- With "sanitized", calls and frames of the sanitizers' own are let pass, and only dispatch by call is a failure.
 
-local build = arg[1]
+local build, sanitized = arg[1], arg[2] == "sanitized"
 
 -- Handlers that call while they run: they translate, call out, or may take long. They give their frame back before they
 -- go on.
@@ -31,9 +32,9 @@ local function capture(line)
   return text
 end
 
-local function is_call(instruction)
-  return instruction:match("^callq?%s") or instruction:match("^blr?%s") and not instruction:match("^b%s")
-end
+local function is_call(instruction) return instruction:match("^callq?%s") or instruction:match("^blr?%s") end
+
+local function is_dispatch(instruction) return instruction:match("^callq?%s+%*") or instruction:match("^blr%s") end
 
 local function grows_stack(instruction)
   return instruction:match("^sub%s+%$0x%x+,%%rsp") or instruction:match("^sub%s+sp, sp, ")
@@ -44,7 +45,9 @@ local handlers, problems = {}, {}
 -- `target` is the symbol that the linker will fill in, where there is one.
 local function check(name, instruction, target)
   if may_call[name:match("^[^%.]+")] then return end
-  if is_call(instruction) and not harmless[target] then
+  if sanitized then
+    if is_dispatch(instruction) then problems[#problems + 1] = ("%s dispatches by a call: %s"):format(name, instruction) end
+  elseif is_call(instruction) and not harmless[target] then
     problems[#problems + 1] = ("%s calls %s"):format(name, target or instruction)
   elseif grows_stack(instruction) then
     problems[#problems + 1] = name .. " grows the C stack: " .. instruction

@@ -114,8 +114,7 @@ end)
 
 describe("the engine's handlers", function()
   it("neither grow the C stack nor call outside the list", function()
-    if command.sanitized then return pending("sanitizers put calls of their own into handlers") end
-    local result = command.run("lua5.4", { "cmake/check_handlers.lua", command.build })
+    local result = command.run("lua5.4", { "cmake/check_handlers.lua", command.build, command.sanitized and "sanitized" or nil })
     assert.equal("", result.stderr)
     assert.equal(0, result.status)
   end)
