@@ -47,7 +47,8 @@ enum {
   LIMIT_MODULE_BYTES = 1 << 30,
   LIMIT_TYPES = 1000000, LIMIT_FUNCTIONS = 1000000, LIMIT_IMPORTS = 1000000, LIMIT_EXPORTS = 1000000, LIMIT_GLOBALS = 1000000,
   LIMIT_TABLES = 100000, LIMIT_MEMORIES = 1, LIMIT_ELEMENTS = 10000000, LIMIT_DATAS = 100000,
-  LIMIT_PARAMS = 1000, LIMIT_RESULTS = 1000, LIMIT_LOCALS = 50000, LIMIT_BODY_BYTES = 7654321 * 4, LIMIT_NESTING = 1000000
+  LIMIT_PARAMS = 1000, LIMIT_RESULTS = 1000, LIMIT_LOCALS = 50000, LIMIT_BODY_BYTES = 7654321 * 4, LIMIT_NESTING = 1000000,
+  LIMIT_OPERANDS = 10000000  /* values on a body's operand stack */
 };
 
 /* ---- the module ---- */
@@ -158,6 +159,7 @@ struct lun_module {
   size_t name_section_size;
   struct Names *names;                /* parsed when first asked for */
   bool names_tried;
+  const char **port_texts;            /* of the types of imports, then exports; cached */
 };
 
 /* decode.c. Takes the bytes over in every case (release is called on failure). `name` is copied. */
@@ -173,13 +175,14 @@ const Export *export_find(const lun_module *module, const char *name, size_t nam
 /* "i32 i64 -> f32", "-> " …: for messages; into the buffer, cut to its room. */
 const char *signature_text(const lun_signature *signature, char *buffer, size_t room);
 bool signature_equal(const lun_signature *a, const lun_signature *b);
-/* The type of a block: of its index, or the one-result shorthand. `storage` holds a shorthand's arrays. */
+/* The type of a block: of its index, or the one-result shorthand. Then `single` is that type and results points to it
+ * (anew after a copy); otherwise it is 0. */
 typedef struct BlockType {
   uint32_t param_count, result_count;
   const lun_type *params, *results;
   lun_type single;
 } BlockType;
-/* Reads a block type (core specification, 5.4.1). False: b->failure is set. */
+/* Reads a block type (core specification, 5.4.1). False: b->failure is set ("unknown type": well-formed, not there). */
 bool block_type_read(Bytes *b, const lun_module *module, BlockType *out);
 
 /* Reads one value type; 0 and b->failure where it is none that the engine knows. */

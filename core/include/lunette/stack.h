@@ -22,14 +22,14 @@ typedef struct lun_frame {
   uint64_t offset;
   bool is_host;
   bool reentry;               /* this frame was called from the host: a run begins here */
-  const void *slots;          /* private */
+  const void *slots, *function, *origin; /* private */
   uint64_t serial;            /* private */
 } lun_frame;
 
 typedef struct lun_stack {
   lun_frame frame;            /* after lun_stack_next: the frame it stands on */
   void *store, *record, *fp, *function;  /* private */
-  const void *pc;                        /* private */
+  const void *origin;                    /* private */
   uint64_t serial;                       /* private */
   uint32_t flags;                        /* private */
 } lun_stack;
@@ -42,7 +42,7 @@ LUN_API bool lun_stack_next(lun_stack *stack);
  * over), or gone (in after, unless the attachment keeps params). `exact`: false where the body writes a param. */
 LUN_API const uint64_t *lun_stack_params(const lun_stack *stack, bool *exact);
 /* The same for a frame copied out of a lun_stack; NULL when its callback is over. */
-LUN_API const uint64_t *lun_frame_params(lun_store *store, const lun_frame *frame, bool *exact);
+LUN_API const uint64_t *lun_frame_params(const lun_frame *frame, bool *exact);
 
 /* NULL: out of memory. At most the innermost 10,000 and the outermost 1,000 frames; the rest is counted. */
 LUN_API lun_snapshot *lun_call_snapshot(const lun_call *call);

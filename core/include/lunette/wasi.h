@@ -1,7 +1,15 @@
 /* SPDX-License-Identifier: MIT */
-/* WASI preview 1 (wasi_snapshot_preview1), as host functions. A guest sees only the folders it is given.
+/* WASI preview 1 as host functions: wasi_snapshot_preview1, and its forerunner wasi_unstable. A guest sees only the folders,
+ * descriptors, arguments and variables that it is given.
  *
- * One lun_wasi serves one instance. It belongs to the caller and must outlive the store. */
+ * Paths are resolved beneath the folder that they start from: neither "..", nor an absolute path, nor a symbolic link (also
+ * one that is swapped in meanwhile) leads out; such a path is ENOTCAPABLE. Of the devices in a folder only null, zero, full,
+ * random and urandom can be opened. In a read-only folder everything that would change something is EROFS.
+ *
+ * What may block (a read from a terminal, pipe or socket, a write to a full one, poll_oneoff) waits in lun_store_wait, and so
+ * ends when the run is interrupted or its time is over.
+ *
+ * One lun_wasi serves one instance, on its store's thread. It belongs to the caller and must outlive the store. */
 #ifndef LUNETTE_WASI_H
 #define LUNETTE_WASI_H
 
@@ -18,7 +26,7 @@ typedef struct lun_wasi_dir {
   bool read_only;
 } lun_wasi_dir;
 
-/* Strings and arrays are copied. */
+/* Strings and arrays are copied. Zero stands for "none". */
 typedef struct lun_wasi_options {
   const char *const *args;      /* args[0] is the program's name */
   size_t arg_count;
@@ -26,15 +34,21 @@ typedef struct lun_wasi_options {
   size_t env_count;
   const lun_wasi_dir *dirs;     /* preopened as descriptors 3, 4, … */
   size_t dir_count;
-  int stdio[3];                 /* descriptors for the guest's 0, 1, 2; they stay the caller's */
-  /* Before the guest writes to stdout or stderr (descriptor 1, 2): to write what came earlier, in order. May be NULL. */
+  const int *sockets;           /* handed to the guest behind the folders. Taken: closed when the guest or lun_wasi_destroy */
+  size_t socket_count;          /* closes them (not where lun_wasi_create fails), and set to non-blocking */
+  int stdio[3];                 /* descriptors for the guest's 0, 1, 2; they stay the caller's. Negative: closed */
+  /* Before the guest writes to stdio[1] or stdio[2], under whatever number of its own; `fd` is 1 or 2. To write what came
+   * earlier, in order. May be NULL. */
   void (*before_write)(void *self, int fd);
   void *self;
+  /* Clocks count calls and random bytes come from a fixed seed: two runs see the same. Waiting for a clock takes no time. */
+  bool deterministic;
+  bool force_fallback;          /* resolve paths component by component, as on a kernel without openat2; for tests */
 } lun_wasi_options;
 
-/* Fails with LUN_NO_INPUT where a folder cannot be opened (the message names it). */
+/* Fails with LUN_NO_INPUT where a folder cannot be opened (the message names it), LUN_NO_MEMORY. */
 LUN_API LUN_MUST_CHECK lun_status lun_wasi_create(const lun_wasi_options *options, lun_wasi **out, lun_error *error);
-/* Adds the functions of wasi_snapshot_preview1 to the list. */
+/* Adds the functions of both modules to the list. */
 LUN_API LUN_MUST_CHECK lun_status lun_wasi_import(lun_wasi *wasi, lun_imports *imports, lun_error *error);
 /* Closes what the guest left open. NULL is ignored. */
 LUN_API void lun_wasi_destroy(lun_wasi *wasi);
@@ -42,12 +56,13 @@ LUN_API void lun_wasi_destroy(lun_wasi *wasi);
 /* The table of functions, for documents and tools. */
 typedef struct lun_wasi_function {
   const char *name;
+  const char *group;        /* "proc", "clock", "random", "fd", "path", "poll", "sock" */
   const char *signature;    /* "iiii:i": i = i32, I = i64 */
   const char *params;       /* "fd iovs iovs_len nwritten" */
-  bool implemented;         /* false: answers ENOSYS */
+  const char *kinds;        /* "fd ciovs size =size": how to show each; core/wasi/calls.def says what they mean */
 } lun_wasi_function;
 LUN_API size_t lun_wasi_function_count(void);
-LUN_API const lun_wasi_function *lun_wasi_function_at(size_t index);
+LUN_API const lun_wasi_function *lun_wasi_function_at(size_t index); /* NULL: out of range */
 /* "EBADF" for 8; NULL above the last. */
 LUN_API const char *lun_wasi_errno_name(uint32_t number);
 

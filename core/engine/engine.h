@@ -1,0 +1,359 @@
+/* SPDX-License-Identifier: MIT */
+/* What happens: the structures that live while guests run. Begin here.
+ *
+ * A Function has an *entry word* {handler, body}. A body is an array of 16-byte words, each {handler, a, b, c}; a
+ * handler does its work and tail-calls the next word's handler. Frames lie on the store's stack of 64-bit slots:
+ *
+ *     fp[-2-k .. -3]  params 0..n-1, on return results 0..r-1        k = max(n, r), in slots
+ *     fp[-2]          the caller's fp
+ *     fp[-1]          return word: an address in the caller's code, or after_word, bridge_word, exit_word
+ *     fp[0 ..]        locals, then one fixed slot per height of the operand stack
+ *
+ * The caller's outgoing operands are the callee's params: calls copy nothing. The word before a return point is the
+ * *call record* {owner, delta, offset}: who called, and from where. Every i32 and f32 is written as a full,
+ * zero-extended slot.
+ *
+ * Beside it each store has one *side stack* of records: a listened call, a cross-instance bridge, a host function at
+ * work, a run's mark. A return word of after_word, bridge_word or exit_word means: the true word is in the topmost
+ * record of this frame. Walking and unwinding read both stacks downwards together (walk.c). */
+#ifndef LUN_ENGINE_H
+#define LUN_ENGINE_H
+
+#include <lunette/listener.h>
+#include <stdatomic.h>
+
+#include "module.h"
+
+typedef uint64_t Slot;
+typedef struct lun_store Store;
+typedef struct lun_instance Instance;
+typedef struct lun_function Function;
+typedef struct lun_memory Memory;
+typedef struct lun_table Table;
+typedef struct lun_global Global_;
+typedef struct lun_module Module;
+typedef struct lun_definition Definition;
+typedef union Word Word;
+/* lun_call of the door is a record of kind CALL or HOST. */
+typedef struct lun_call Record;
+
+/* mem and size are those of memory 0 of the running instance; whatever may call out reloads them afterwards. base: on
+ * return the address of result 0, else free for the handlers' own use. */
+typedef void (*Handler)(const Word *pc, Slot *fp, uint8_t *mem, uint64_t size, Store *store, uint64_t base);
+
+union Word {
+  struct {
+    Handler handler;
+    union {
+      struct {
+        int16_t a, b;       /* slots from fp; a is the destination, or the first operand of a compare-and-branch */
+        union {
+          int32_t c;        /* slot, immediate, or branch distance in words */
+          uint32_t u;
+          struct { int16_t c0, c1; };
+        };
+      };
+      const Word *body;     /* entry words */
+      Function *callee;     /* direct calls */
+      Slot *cell;           /* global.get, global.set: b is not there; the slot stands in the next word */
+    };
+  };
+  struct { Function *owner; uint32_t delta, offset; };  /* call record: delta from the caller's fp to the callee's */
+  struct { void *p0, *p1; };
+  uint64_t k[2];
+};
+
+/* A function type, one per store and shape: types are equal where the pointers are. */
+typedef struct Type {
+  struct Type *next;        /* in its bucket */
+  FunctionType type;
+  uint32_t slots;           /* k = max(param_slots, result_slots) */
+} Type;
+
+struct lun_function {
+  Word entry;               /* first: pc of an entry is its Function */
+  Instance *instance;       /* of a host function the importing one, or NULL */
+  const Type *type;
+  uint32_t frame_slots;     /* from fp up; known once translated */
+  uint32_t local_slots;     /* to be zeroed at entry */
+  Handler kept;             /* the handler that enter_traced stands before; NULL: not listened to */
+  void *set;                /* who listens (trace's); NULL with kept NULL */
+  const Definition *definition;
+  struct HostEntry *host;   /* a host function's registration */
+  Store *store;
+  Word *code;               /* translated body, owned */
+  uint32_t code_words;
+  uint8_t *offsets;         /* word → source offset, for words that can fail (offsets.c), owned */
+  uint32_t offsets_size;
+  bool writes_params;       /* the body sets one: its present value is not what was passed */
+  lun_host_callback callback;
+  void *self;
+};
+
+struct lun_memory {
+  uint8_t *data;            /* mapped; may move when it grows */
+  uint64_t bytes;
+  uint64_t max;             /* pages, as declared (UINT64_MAX: none) */
+  uint32_t holders;         /* instances and the embedder; at 0 the data is given back */
+  Store *store;
+};
+
+struct lun_table {
+  Slot *items;              /* references; 0 is null */
+  uint32_t count;
+  lun_type type;
+  uint64_t max;
+  uint32_t holders;
+  Store *store;
+};
+
+struct lun_global {
+  lun_type type;
+  bool is_mutable;
+  Slot value[2];
+  Store *store;
+};
+
+struct lun_instance {
+  Store *store;
+  Module *module;
+  const char *name;
+  Memory *memory;           /* memory 0, or NULL */
+  Function **functions;     /* by index, imported ones first */
+  Function *own;            /* the defined ones and the host functions bound by import, in one block */
+  uint32_t own_count;
+  Table **tables;
+  Memory **memories;
+  Global_ **globals;
+  const Type **types;       /* the module's types as the store's */
+  bool *dropped_elements, *dropped_datas;
+  bool is_live;             /* instantiated whole */
+  bool is_closed;
+  bool is_closing;          /* closed with frames on the stack: what it owns is freed when the last is gone */
+  void *data;               /* the embedder's */
+  Instance *next;           /* in its store, newest first */
+};
+
+/* ---- the side stack ---- */
+typedef enum RecordKind { RECORD_CALL, RECORD_BRIDGE, RECORD_HOST, RECORD_MARK } RecordKind;
+typedef enum Phase { PHASE_NONE, PHASE_BEFORE, PHASE_AFTER, PHASE_ABORT, PHASE_HOST } Phase;
+
+/* One listener's share of a call. */
+typedef struct Hearing {
+  void *data;
+  uintptr_t heard;          /* its before was delivered */
+} Hearing;
+
+struct lun_call {
+  Record *prev;             /* further out */
+  Slot *fp;                 /* of the frame it belongs to (MARK: of the outermost frame of the run) */
+  const Word *ret;          /* CALL, BRIDGE: the true return word */
+  uint8_t kind, phase;
+  uint8_t entry;            /* MARK: lun_entry */
+  bool failed;              /* the callback at work said lun_call_fail */
+  uint32_t depth;           /* CALL, HOST: 0 = not known yet, else depth + 1 */
+  Function *function;       /* CALL, HOST: the callee */
+  uint64_t serial;          /* not 0: borrowed stacks taken in the callback at work carry it */
+  uint64_t id;              /* CALL */
+  void *set;                /* CALL: the listeners, frozen */
+  Slot *params;             /* CALL: saved, or NULL */
+  uint32_t offset;          /* CALL in abort: where this frame stands; UINT32_MAX: unknown */
+  union {
+    Instance *instance;     /* BRIDGE: the caller's */
+    uint32_t current;       /* CALL: the listener at work */
+    Slot *end;              /* MARK: the store's `end` before the run */
+  };
+  Hearing hearings[];       /* CALL: one per listener of the set, then the saved params */
+};
+
+/* What trace gives to the engine: the engine never learns who listens. */
+typedef struct TraceHooks {
+  /* Pushes the call's record, puts after_word into the frame and delivers before. False: no room for the record. */
+  bool (*enter)(Store *store, Function *function, Slot *fp);
+  /* Delivers after for the topmost record, which the engine then pops. */
+  void (*leave)(Store *store, Record *record, const Slot *results);
+  void (*abort)(Store *store, Record *record, const lun_error *error);
+  bool (*wants_stack)(Store *store);     /* somebody may ask the error for its stack */
+  lun_status (*instance_made)(Store *store, Instance *instance, lun_error *error);
+  void (*instance_closed)(Store *store, Instance *instance);
+  void (*destroy)(Store *store);
+} TraceHooks;
+
+enum { FLAG_INTERRUPT = 1, FLAG_EXPIRE = 2, FLAG_POKE = 4, FLAG_STOP = 8, FLAG_CLOSE = 16, FLAG_LISTENER = 32 };
+
+typedef struct CodeRange {
+  const Word *start, *end;
+  Function *function;
+} CodeRange;
+
+/* Where a run failed. */
+typedef struct Point {
+  Function *function;       /* NULL: before its first frame */
+  Slot *fp;
+  const Word *pc;           /* a word of the function's code, or NULL */
+  uint32_t offset;          /* where pc is NULL; UINT32_MAX: none */
+} Point;
+
+struct lun_store {
+  /* First what handlers touch. The limit is the stack's end, or 0 while the safepoint flag is raised: one compare at
+   * function entries serves both. */
+  _Atomic uintptr_t limit;
+  Record *record;           /* topmost, or NULL */
+  char *record_free, *record_end;
+  const TraceHooks *hooks;  /* NULL until something is attached */
+  void *trace;
+  uint64_t last_id, last_serial;
+  _Atomic uint32_t flags;
+  uint32_t pending;         /* a callback asked for the end: checked when it returns */
+
+  Slot *stack;              /* mapped, with an unmapped page behind it */
+  size_t stack_bytes;
+  uintptr_t true_limit;
+  Slot *end;                /* of the used part, wherever C code is called: re-entry frames start here */
+  char *records;            /* the side stack's mapping */
+  size_t records_bytes;
+  size_t hearings;          /* listeners per call for which it cannot run out before the frames do */
+
+  /* How the run at hand failed (run.c writes, invoke.c reads). */
+  lun_status outcome;
+  lun_trap trap;
+  Point point;
+  lun_error error;          /* kind LUN_OK: no text yet */
+  int32_t stop_status;
+  char *listener_message;   /* of FLAG_LISTENER */
+  uint32_t runs;
+  uint32_t unwinding;       /* failures being told: their callbacks may still call the guest */
+  bool at_safepoint;        /* the embedder's callback is at work: frames lie above `end` */
+
+  lun_store_options options;
+  lun_safepoint on_safepoint;
+  void *on_safepoint_self;
+  lun_wait on_wait;
+  void *on_wait_self;
+  int wake_fd;              /* eventfd */
+
+  Type *buckets[256];
+  Arena arena;              /* types, definitions and functions of hosts, instance names */
+  Instance *instances;
+  VEC(Module *) modules;
+  VEC(Memory *) memories;
+  VEC(Table *) tables;
+  VEC(Global_ *) globals;
+  VEC(Function *) host_functions;   /* those bound to no instance */
+  VEC(CodeRange) ranges;    /* sorted when ranges_sorted */
+  bool ranges_sorted;
+  struct Translator *translator;
+};
+
+/* One registered host function: many instances may bind it. */
+typedef struct HostEntry {
+  const char *module, *name;
+  const Type *type;
+  const char *const *param_names;
+  lun_host_callback callback;
+  void *self;
+  void (*release)(void *self);
+  uint32_t holders;
+} HostEntry;
+
+/* ---- run.c: the handlers ---- */
+extern const Word exit_word[1], after_word[1], bridge_word[1];
+Handler handler_of(int code);        /* of code.h's enum Code */
+const char *handler_name(Handler handler);
+/* Runs from the function's entry word until op_exit or a failure; store->outcome tells. */
+void run_code(Store *store, Function *function, Slot *fp);
+extern const Handler handler_translate, handler_host, handler_enter, handler_enter0, handler_enter_traced, handler_closed;
+
+/* ---- translate.c ---- */
+/* Makes the function's code; sets frame_slots and the entry (or kept) handler. */
+LUN_MUST_CHECK lun_status translate(Function *function);
+void translator_destroy(struct Translator *translator);
+
+/* ---- offsets.c: which source offset a word stands for ---- */
+typedef struct OffsetTable {
+  VEC(uint8_t) bytes;
+  uint32_t word, offset;
+} OffsetTable;
+bool offsets_add(OffsetTable *table, uint32_t word, uint32_t offset);
+/* UINT32_MAX: none. */
+uint32_t offsets_find(const Function *function, const Word *pc);
+/* The function whose code holds the word, or NULL. */
+Function *code_owner(Store *store, const Word *pc);
+bool code_register(Function *function);
+void code_unregister(Instance *instance);
+/* Of the first instruction of the body, behind the locals; from the start of the code section's contents. */
+uint32_t body_offset(const Definition *definition);
+
+/* ---- invoke.c: entering and leaving the guest ---- */
+LUN_MUST_CHECK lun_status invoke(Function *function, const Slot *params, Slot *results, lun_entry entry, lun_error *error);
+/* The host function's work; called by its handler. */
+LUN_MUST_CHECK lun_status host_call(Store *store, Function *function, Slot *fp);
+/* At a raised flag: what ends the run, or LUN_OK. Lowers the flag. */
+lun_status safepoint(Store *store);
+Record *record_push(Store *store, RecordKind kind, Slot *fp, size_t extra);   /* NULL: no room */
+static inline void record_pop(Store *store) {
+  store->record_free = (char *)store->record;
+  store->record = store->record->prev;
+}
+void store_raise(Store *store, uint32_t flag);
+
+/* ---- walk.c: both stacks downwards together ---- */
+typedef struct Walk {
+  Store *store;
+  Record *record;           /* the topmost record not yet passed */
+  Function *function;       /* the frame it stands on */
+  Slot *fp;
+  const Word *pc;           /* NULL: `offset` */
+  uint32_t offset;          /* UINT32_MAX: none */
+  bool reentry;             /* the host called this frame */
+} Walk;
+Walk walk_from_record(Store *store, Record *record);
+Walk walk_from_point(Store *store, const Point *point);
+/* To the calling frame; false: it was the outermost. */
+bool walk_next(Walk *walk);
+/* UINT32_MAX: none. */
+uint32_t walk_offset(const Walk *walk);
+void walk_frame(const Walk *walk, lun_frame *out);
+uint32_t record_depth(Record *record);
+/* The true return word of the frame at fp, whose records begin at `record`. */
+const Word *true_return(const Slot *fp, const Record *record);
+
+/* ---- snapshot.c ---- */
+lun_snapshot *snapshot_take(Walk walk);
+
+/* ---- memory.c, table.c ---- */
+lun_status memory_create(Store *store, uint64_t min, uint64_t max, Memory **out, lun_error *error);
+uint64_t memory_grow(Memory *memory, uint64_t pages);
+void memory_drop(Memory *memory);    /* one holder less */
+void table_drop(Table *table);
+lun_status table_create(Store *store, lun_type type, uint64_t min, uint64_t max, Table **out, lun_error *error);
+uint32_t table_grow(Table *table, Slot value, uint32_t count);  /* the old size, or UINT32_MAX */
+/* The bulk instructions; false: out of bounds, and nothing was done. */
+bool memory_init(Instance *instance, uint32_t memory, uint32_t segment, uint64_t to, uint64_t from, uint64_t count);
+bool memory_copy(Memory *to_memory, Memory *from_memory, uint64_t to, uint64_t from, uint64_t count);
+bool memory_fill(Memory *memory, uint64_t to, uint8_t value, uint64_t count);
+bool table_init(Instance *instance, uint32_t table, uint32_t segment, uint32_t to, uint32_t from, uint32_t count);
+bool table_copy(Table *to_table, Table *from_table, uint32_t to, uint32_t from, uint32_t count);
+bool table_fill(Table *table, uint32_t to, Slot value, uint32_t count);
+
+/* ---- link.c, constant.c, store.c ---- */
+/* Makes sure that the side stack holds calls with so many listeners at any depth. False: not while the guest runs. */
+bool records_reserve(Store *store, size_t hearings);
+const Type *type_intern(Store *store, const FunctionType *type);
+/* Evaluates a constant expression. */
+void constant_evaluate(Instance *instance, const Expression *expression, Slot out[2]);
+lun_status link_imports(Instance *instance, const lun_imports *imports, lun_error *error);
+/* Makes `function` the entry's host function, bound to the instance (or none). */
+LUN_MUST_CHECK lun_status function_bind_host(Store *store, HostEntry *entry, Instance *instance, const Import *import,
+                                             uint32_t index, Function *function);
+HostEntry *host_entry_create(Store *store, const lun_host_function *function, lun_error *error);
+void host_entry_release(HostEntry *entry);
+void instance_free(Instance *instance);
+bool instance_has_frames(const Instance *instance);
+/* Frees what closing instances hold, where their last frame is gone. */
+void closing_sweep(Store *store);
+
+static inline uint8_t *memory_data(const Instance *instance) { return instance && instance->memory ? instance->memory->data : NULL; }
+static inline uint64_t memory_bytes(const Instance *instance) { return instance && instance->memory ? instance->memory->bytes : 0; }
+
+#endif

@@ -1,0 +1,193 @@
+/* SPDX-License-Identifier: MIT */
+/* Entering the guest and coming back: a run begins with a mark on the side stack and ends in op_EXIT or in a failure, which
+ * unwinds both stacks to the mark and tells every open call that is listened to. Host functions are called from here, and
+ * safepoints looked after. */
+#include <string.h>
+
+#include "engine.h"
+
+Record *record_push(Store *store, RecordKind kind, Slot *fp, size_t extra) {
+  size_t bytes = (sizeof(Record) + extra + 15) & ~(size_t)15;
+  if (UNLIKELY((size_t)(store->record_end - store->record_free) < bytes)) return NULL;
+  Record *record = (Record *)(void *)store->record_free;
+  record->prev = store->record;
+  record->fp = fp;
+  record->kind = (uint8_t)kind;
+  record->phase = PHASE_NONE;
+  record->failed = false;
+  record->depth = 0;
+  record->serial = 0;
+  record->id = 0;
+  record->set = NULL;
+  record->params = NULL;
+  record->offset = UINT32_MAX;
+  store->record = record;
+  store->record_free += bytes;
+  return record;
+}
+
+/* ---- safepoints ---- */
+void store_raise(Store *store, uint32_t flag) {
+  atomic_fetch_or(&store->flags, flag);
+  atomic_store(&store->limit, 0);
+}
+
+/* INTERRUPT, EXPIRE, STOP, LISTENER and CLOSE stay raised until the outermost run is over: every run ends. */
+lun_status safepoint(Store *store) {
+  store->pending = 0;
+  atomic_store(&store->limit, store->true_limit);
+  uint32_t flags = atomic_fetch_and(&store->flags, ~(uint32_t)FLAG_POKE);
+  if (flags & FLAG_LISTENER)
+    return lun_error_set(&store->error, LUN_LISTENER, "%s", store->listener_message ? store->listener_message : "a listener failed");
+  if (flags & FLAG_STOP) {
+    lun_error_set(&store->error, LUN_EXIT, "stopped with status %d", (int)store->stop_status);
+    store->error.code = store->stop_status;
+    return LUN_EXIT;
+  }
+  if (flags & FLAG_INTERRUPT) return lun_error_set(&store->error, LUN_INTERRUPTED, "interrupted");
+  if (flags & FLAG_EXPIRE) return lun_error_set(&store->error, LUN_TIMEOUT, "the deadline has passed");
+  if (flags & FLAG_CLOSE) return lun_error_set(&store->error, LUN_EXIT, "the instance was closed");
+  if (flags & FLAG_POKE && store->on_safepoint && !store->at_safepoint) {
+    store->at_safepoint = true;
+    lun_status status = store->on_safepoint(store->on_safepoint_self, &store->error);
+    store->at_safepoint = false;
+    if (status != LUN_OK) return lun_error_set(&store->error, status, "%s", lun_status_name(status)), status;
+  }
+  return LUN_OK;
+}
+
+/* ---- host functions ---- */
+static void error_start(lun_error *error) {
+  error->kind = LUN_OK;
+  error->trap = LUN_TRAP_NONE;
+  error->code = 0;
+  error->offset = LUN_NO_OFFSET;
+  error->message[0] = '\0';
+  error->detail = NULL;
+  error->stack = NULL;
+  error->value = NULL;
+}
+
+lun_status host_call(Store *store, Function *function, Slot *fp) {
+  const FunctionType *type = &function->type->type;
+  Record *record = record_push(store, RECORD_HOST, fp, 0);
+  if (!record) return LUN_EXHAUSTED;
+  record->function = function;
+  record->phase = PHASE_HOST;
+  Slot *before = store->end, *values = fp - 2 - function->type->slots;
+  for (uint32_t i = 0; i < type->result_slots; i++) fp[i] = 0;
+  store->end = fp + type->result_slots;
+  lun_error error;
+  error_start(&error);
+  lun_status status = function->callback(function->self, record, values, fp, &error);
+  store->end = before;
+  record->serial = 0;
+  record_pop(store);
+  if (LIKELY(status == LUN_OK)) {
+    if (UNLIKELY(error.kind != LUN_OK)) lun_error_clear(&error);
+    for (uint32_t i = 0; i < type->result_slots; i++) values[i] = fp[i];
+    return LUN_OK;
+  }
+  lun_error_clear(&store->error);
+  store->error = error;
+  if (error.kind != status) {
+    lun_error_clear(&store->error);
+    lun_error_set(&store->error, status, "%s.%s failed", function->definition->module_name, function->definition->name);
+  }
+  store->trap = error.trap;
+  return status;
+}
+
+/* ---- failing ---- */
+static const char *outcome_text(const Store *store) {
+  switch (store->outcome) {
+  case LUN_TRAP: return lun_trap_name(store->trap);
+  case LUN_EXHAUSTED: return "call stack exhausted";
+  case LUN_NO_MEMORY: return "out of memory";
+  default: return lun_status_name(store->outcome);
+  }
+}
+
+/* Closes every open call of the run, innermost first; the frames are still intact. */
+static void unwind(Store *store, const Record *mark, const lun_error *error, Walk walk) {
+  store->unwinding++;
+  while (store->record != mark) {
+    Record *record = store->record;
+    if (record->kind == RECORD_CALL) {
+      while (walk.function && walk.fp != record->fp) walk_next(&walk);
+      record->offset = walk.function ? walk_offset(&walk) : UINT32_MAX;
+      store->hooks->abort(store, record, error);
+    }
+    record_pop(store);
+  }
+  store->unwinding--;
+}
+
+static void run_failed(Store *store, const Record *mark, lun_error *error) {
+  lun_error failure = store->error;
+  error_start(&store->error);
+  lun_error_set(&failure, store->outcome, "%s", outcome_text(store));
+  failure.trap = store->outcome == LUN_TRAP ? store->trap : LUN_TRAP_NONE;
+  const Point point = store->point;
+  Walk walk = walk_from_point(store, &point);
+  bool wanted = error || (store->hooks && store->hooks->wants_stack(store));
+  if (wanted && !failure.stack) failure.stack = snapshot_take(walk);
+  /* Above the failed frame: what callbacks call begins there. */
+  Slot *end = point.fp + (point.function ? point.function->frame_slots : 0);
+  if ((uintptr_t)end > store->true_limit) end = (Slot *)store->true_limit;
+  store->end = end;
+  unwind(store, mark, &failure, walk);
+  if (error && error->kind == LUN_OK) *error = failure;
+  else lun_error_clear(&failure);
+}
+
+/* What a run leaves behind for those further out, or for the next. */
+static void run_over(Store *store) {
+  closing_sweep(store);
+  if (store->runs > 0) {
+    if (atomic_load(&store->flags) && !store->unwinding) {
+      store->pending = 1;
+      atomic_store(&store->limit, 0);
+    }
+  } else {
+    atomic_fetch_and(&store->flags, ~(uint32_t)(FLAG_INTERRUPT | FLAG_EXPIRE | FLAG_STOP | FLAG_LISTENER | FLAG_CLOSE));
+    store->pending = 0;
+    if (!atomic_load(&store->flags)) atomic_store(&store->limit, store->true_limit);
+  }
+}
+
+lun_status invoke(Function *function, const Slot *params, Slot *results, lun_entry entry, lun_error *error) {
+  Store *store = function->store;
+  const Type *type = function->type;
+  if (store->at_safepoint) return lun_error_set(error, LUN_USAGE, "the guest cannot be called from a safepoint");
+  if (function->instance && function->instance->is_closed) return lun_error_set(error, LUN_USAGE, "the instance is closed");
+  if (store->runs >= store->options.max_runs)
+    return lun_error_set(error, LUN_EXHAUSTED, "more than %u runs inside one another", (unsigned)store->options.max_runs);
+  Slot *base = store->end, *fp = base + type->slots + 2;
+  Record *mark = (uintptr_t)fp <= store->true_limit ? record_push(store, RECORD_MARK, fp, 0) : NULL;
+  if (!mark) return lun_error_set(error, LUN_EXHAUSTED, "call stack exhausted");
+  mark->entry = (uint8_t)entry;
+  mark->end = base;
+  if (type->type.param_slots) memcpy(base, params, type->type.param_slots * sizeof *base);
+  fp[-2] = 0;
+  fp[-1] = (Slot)(uintptr_t)exit_word;
+  store->runs++;
+  if (store->error.kind != LUN_OK) lun_error_clear(&store->error);
+  run_code(store, function, fp);
+  store->runs--;
+  lun_status status = store->outcome;
+  if (status != LUN_OK) run_failed(store, mark, error);
+  else if (type->type.result_slots) memcpy(results, base, type->type.result_slots * sizeof *base);
+  store->end = base;
+  record_pop(store);
+  run_over(store);
+  return status;
+}
+
+static lun_entry entry_of(const Function *function) {
+  return lun_definition_export_count(function->definition) > 0 ? LUN_ENTRY_EXPORT : LUN_ENTRY_FUNCTION;
+}
+
+lun_status lun_function_invoke(Function *function, const uint64_t *params, uint64_t *results, lun_error *error) {
+  return invoke(function, params, results, entry_of(function), error);
+}

@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: MIT */
+/* Linear memories: mapped, grown by mremap (so their address may change), and the one checked way for host code to read
+ * and write them. Core specification, 4.2.8 (Memory Instances). */
+#define _GNU_SOURCE
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "engine.h"
+
+enum { MEMORY_PAGES = 65536 };
+
+static uint64_t pages_most(const Memory *memory) {
+  uint64_t most = memory->store->options.max_memory_bytes / LUN_PAGE;
+  if (most > MEMORY_PAGES) most = MEMORY_PAGES;
+  return memory->max < most ? memory->max : most;
+}
+
+/* Maps or remaps to `bytes`. */
+static bool memory_resize(Memory *memory, uint64_t bytes) {
+  if (bytes == memory->bytes) return true;
+  void *data = memory->data
+                 ? mremap(memory->data, memory->bytes, bytes, MREMAP_MAYMOVE)
+                 : mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  if (data == MAP_FAILED) return false;
+  memory->data = data;
+  memory->bytes = bytes;
+  return true;
+}
+
+lun_status memory_create(Store *store, uint64_t min, uint64_t max, Memory **out, lun_error *error) {
+  Memory *memory = calloc(1, sizeof *memory);
+  if (!memory) return lun_error_set(error, LUN_NO_MEMORY, "out of memory");
+  *memory = (Memory){ .max = max, .holders = 1, .store = store };
+  if (min > pages_most(memory) || !memory_resize(memory, min * LUN_PAGE)) {
+    free(memory);
+    return lun_error_set(error, LUN_NO_MEMORY, "a memory of %llu pages is more than the system or the limit allows",
+                         (unsigned long long)min);
+  }
+  if (!vec_push(&store->memories, memory)) {
+    memory_drop(memory);
+    free(memory);
+    return lun_error_set(error, LUN_NO_MEMORY, "out of memory");
+  }
+  *out = memory;
+  return LUN_OK;
+}
+
+void memory_drop(Memory *memory) {
+  if (memory->holders == 0 || --memory->holders > 0) return;
+  if (memory->data) munmap(memory->data, memory->bytes);
+  memory->data = NULL;
+  memory->bytes = 0;
+}
+
+uint64_t memory_grow(Memory *memory, uint64_t pages) {
+  uint64_t old = memory->bytes / LUN_PAGE, most = pages_most(memory);
+  if (pages > most || old > most - pages) return UINT64_MAX;
+  return memory_resize(memory, (old + pages) * LUN_PAGE) ? old : UINT64_MAX;
+}
+
+static bool inside(uint64_t size, uint64_t at, uint64_t count) { return count <= size && at <= size - count; }
+
+bool memory_init(Instance *instance, uint32_t index, uint32_t segment, uint64_t to, uint64_t from, uint64_t count) {
+  Memory *memory = instance->memories[index];
+  const Data *data = &instance->module->datas[segment];
+  uint64_t size = instance->dropped_datas[segment] ? 0 : data->size;
+  if (!inside(size, from, count) || !inside(memory->bytes, to, count)) return false;
+  if (count) memcpy(memory->data + to, data->bytes + from, count);
+  return true;
+}
+
+bool memory_copy(Memory *to_memory, Memory *from_memory, uint64_t to, uint64_t from, uint64_t count) {
+  if (!inside(from_memory->bytes, from, count) || !inside(to_memory->bytes, to, count)) return false;
+  if (count) memmove(to_memory->data + to, from_memory->data + from, count);
+  return true;
+}
+
+bool memory_fill(Memory *memory, uint64_t to, uint8_t value, uint64_t count) {
+  if (!inside(memory->bytes, to, count)) return false;
+  if (count) memset(memory->data + to, value, count);
+  return true;
+}
+
+/* ---- the door ---- */
+lun_status lun_memory_create(Store *store, uint64_t min, uint64_t max, Memory **out, lun_error *error) {
+  *out = NULL;
+  if (min > MEMORY_PAGES || (max != UINT64_MAX && (max > MEMORY_PAGES || max < min)))
+    return lun_error_set(error, LUN_USAGE, "a memory has 0 to 65536 pages, and no fewer at most than at least");
+  return memory_create(store, min, max, out, error);
+}
+
+uint64_t lun_memory_size(const Memory *memory) { return memory->bytes; }
+uint64_t lun_memory_grow(Memory *memory, uint64_t pages) { return memory_grow(memory, pages); }
+
+/* Where an empty range in an empty memory points to. */
+static uint8_t nothing[1];
+
+const uint8_t *lun_memory_read(const Memory *memory, uint64_t address, uint64_t size) {
+  if (!inside(memory->bytes, address, size)) return NULL;
+  return memory->data ? memory->data + address : nothing;
+}
+
+uint8_t *lun_memory_write(Memory *memory, uint64_t address, uint64_t size) {
+  if (!inside(memory->bytes, address, size)) return NULL;
+  return memory->data ? memory->data + address : nothing;
+}

@@ -1,0 +1,483 @@
+/* SPDX-License-Identifier: MIT */
+/* The handlers: one C function per instruction of code.h. Each does its work and ends in one tail call of the next
+ * word's handler, so that the C stack never grows; the state travels in six registers. Whatever needs the address of a
+ * local, or more than a few lines, is done by a function of its own that returns here. A failure is noted in the store and
+ * the handler returns, straight to run_code.
+ *
+ * Rules of a handler: no address of a local is taken; results are written as full slots; after anything that may call
+ * out, memory 0 is reloaded from the instance. A build check disassembles this file. */
+#include <string.h>
+
+#include "code.h"
+#include "engine.h"
+#include "numeric.h"
+
+#define ARGUMENTS const Word *pc, Slot *fp, uint8_t *mem, uint64_t size, Store *store, uint64_t base
+#define HANDLER(id) static void op_##id(ARGUMENTS)
+#define GO(to) return (to)->handler((to), fp, mem, size, store, base)
+#define NEXT GO(pc + 1)
+#define COLD __attribute__((noinline, cold))
+
+#define A fp[pc->a]
+#define B fp[pc->b]
+#define C fp[pc->c]
+
+static inline uint64_t of_pointer(const void *pointer) { return (uint64_t)(uintptr_t)pointer; }
+static inline const Word *word_at(uint64_t slot) { return (const Word *)(uintptr_t)slot; }
+static inline uintptr_t limit_of(Store *store) { return atomic_load_explicit(&store->limit, memory_order_relaxed); }
+
+/* ---- failing ---- */
+static COLD void trap(ARGUMENTS) {
+  (void)mem, (void)size;
+  store->outcome = LUN_TRAP;
+  store->trap = (lun_trap)base;
+  store->point = (Point){ code_owner(store, pc), fp, pc, UINT32_MAX };
+}
+#define TRAP(which) do { base = (which); return trap(pc, fp, mem, size, store, base); } while (0)
+
+/* The failure `base` of an instruction that stands in a body. */
+static COLD void fail(ARGUMENTS) {
+  (void)mem, (void)size;
+  store->outcome = (lun_status)base;
+  store->point = (Point){ code_owner(store, pc), fp, pc, UINT32_MAX };
+}
+
+/* The callee whose frame is at fp was not entered: the failure is the caller's, at its call. A frame that is listened to
+ * has been entered, and its call is open. */
+static void refuse(const Word *pc, Slot *fp, Store *store, lun_status outcome) {
+  store->outcome = outcome;
+  const Word *ret = word_at(fp[-1]);
+  while (ret == bridge_word) {
+    ret = store->record->ret;
+    record_pop(store);
+  }
+  if (ret == after_word) {
+    Function *function = (Function *)pc;
+    store->point = (Point){ function, fp, NULL, function->callback ? UINT32_MAX : body_offset(function->definition) };
+  } else if (ret == exit_word) {
+    store->point = (Point){ NULL, fp, NULL, UINT32_MAX };
+  } else {
+    store->point = (Point){ ret[-1].owner, (Slot *)(uintptr_t)fp[-2], NULL, ret[-1].offset };
+  }
+}
+
+/* What to do where the limit compare of an entry failed: LUN_OK to go on. */
+static COLD lun_status check_entry(const Word *pc, Slot *fp, Store *store) {
+  const Function *function = (const Function *)pc;
+  lun_status status = store->flags || store->pending ? safepoint(store) : LUN_OK;
+  if (status == LUN_OK && (uintptr_t)(fp + function->frame_slots) > store->true_limit) status = LUN_EXHAUSTED;
+  if (status != LUN_OK) refuse(pc, fp, store, status);
+  return status;
+}
+
+/* ---- entries ---- */
+HANDLER(ENTER_SLOW) {
+  if (check_entry(pc, fp, store) != LUN_OK) return;
+  const Function *function = (const Function *)pc;
+  Handler again = function->kept ? function->kept : pc->handler;
+  mem = memory_data(function->instance), size = memory_bytes(function->instance);
+  return again(pc, fp, mem, size, store, base);
+}
+
+HANDLER(ENTER0) {
+  if (UNLIKELY((uintptr_t)(fp + ((const Function *)pc)->frame_slots) > limit_of(store)))
+    return op_ENTER_SLOW(pc, fp, mem, size, store, base);
+  GO(pc->body);
+}
+
+HANDLER(ENTER) {
+  const Function *function = (const Function *)pc;
+  if (UNLIKELY((uintptr_t)(fp + function->frame_slots) > limit_of(store)))
+    return op_ENTER_SLOW(pc, fp, mem, size, store, base);
+  for (uint32_t i = 0, n = function->local_slots; i < n; i++) fp[i] = 0;
+  GO(pc->body);
+}
+
+static COLD bool translate_now(const Word *pc, Slot *fp, Store *store) {
+  Function *function = (Function *)pc;
+  lun_status status = translate(function);
+  if (status == LUN_OK) return true;
+  refuse(pc, fp, store, status);
+  return false;
+}
+
+HANDLER(TRANSLATE) {
+  if (!translate_now(pc, fp, store)) return;
+  const Function *function = (const Function *)pc;
+  Handler enter = function->kept ? function->kept : pc->handler;
+  return enter(pc, fp, mem, size, store, base);
+}
+
+HANDLER(CLOSED) {
+  (void)mem, (void)size, (void)base;
+  refuse(pc, fp, store, LUN_EXIT);
+  lun_error_set(&store->error, LUN_EXIT, "the instance is closed");
+}
+
+/* Runs what the callbacks asked for; true: the run ends, at this frame. */
+static COLD bool end_asked(Store *store, Function *function, Slot *fp, uint32_t offset) {
+  lun_status status = safepoint(store);
+  if (status == LUN_OK) return false;
+  store->outcome = status;
+  store->point = (Point){ function, fp, NULL, offset };
+  return true;
+}
+
+static __attribute__((noinline)) bool deliver_before(const Word *pc, Slot *fp, Store *store) {
+  Function *function = (Function *)pc;
+  Handler kept = function->kept;
+  if (UNLIKELY(kept == handler_translate)) {
+    if (!translate_now(pc, fp, store)) return false;
+  }
+  if (UNLIKELY((uintptr_t)(fp + function->frame_slots) > limit_of(store)) && check_entry(pc, fp, store) != LUN_OK) return false;
+  if (UNLIKELY(!store->hooks->enter(store, function, fp))) {
+    refuse(pc, fp, store, LUN_EXHAUSTED);
+    return false;
+  }
+  uint32_t offset = UINT32_MAX;
+  if (UNLIKELY(store->pending)) {
+    if (!function->callback) offset = body_offset(function->definition);
+    if (end_asked(store, function, fp, offset)) return false;
+  }
+  return true;
+}
+
+HANDLER(ENTER_TRACED) {
+  if (UNLIKELY(!deliver_before(pc, fp, store))) return;
+  const Function *function = (const Function *)pc;
+  mem = memory_data(function->instance), size = memory_bytes(function->instance);
+  /* Detached by its own before: then the entry word holds the handler again. */
+  Handler enter = function->kept ? function->kept : pc->handler;
+  return enter(pc, fp, mem, size, store, base);
+}
+
+static __attribute__((noinline)) bool deliver_after(Store *store, uint64_t base) {
+  Record *record = store->record;
+  store->hooks->leave(store, record, (const Slot *)(uintptr_t)base);
+  Function *function = record->function;
+  Slot *fp = record->fp;
+  record_pop(store);
+  if (UNLIKELY(store->pending)) {
+    /* The call is over: its caller's frame is where the run ends. */
+    lun_status status = safepoint(store);
+    if (status != LUN_OK) {
+      fp[-1] = of_pointer(((const Record *)store->record_free)->ret);
+      refuse(&function->entry, fp, store, status);
+      return false;
+    }
+  }
+  return true;
+}
+
+/* The instance whose code runs on at `ret`, behind a call that ended at fp's callee. */
+static inline Instance *instance_at(const Word *ret) { return ret[-1].owner->instance; }
+
+HANDLER(AFTER) {
+  (void)pc;
+  const Word *ret = store->record->ret;
+  if (UNLIKELY(!deliver_after(store, base))) return;
+  if (ret != exit_word && ret != bridge_word && ret != after_word) {
+    const Instance *instance = instance_at(ret);
+    mem = memory_data(instance), size = memory_bytes(instance);
+  }
+  GO(ret);
+}
+
+HANDLER(BRIDGE) {
+  const Instance *instance = store->record->instance;
+  pc = store->record->ret;
+  record_pop(store);
+  mem = memory_data(instance), size = memory_bytes(instance);
+  GO(pc);
+}
+
+HANDLER(EXIT) {
+  (void)pc, (void)fp, (void)mem, (void)size, (void)base;
+  store->outcome = LUN_OK;
+}
+
+static __attribute__((noinline)) bool run_host(const Word *pc, Slot *fp, Store *store) {
+  Function *function = (Function *)pc;
+  if (UNLIKELY((uintptr_t)(fp + function->frame_slots) > limit_of(store)) && check_entry(pc, fp, store) != LUN_OK) return false;
+  lun_status status = host_call(store, function, fp);
+  if (LIKELY(status == LUN_OK) && UNLIKELY(store->pending)) status = safepoint(store);
+  if (LIKELY(status == LUN_OK)) return true;
+  store->outcome = status;
+  store->point = (Point){ function, fp, NULL, UINT32_MAX };
+  return false;
+}
+
+HANDLER(HOST) {
+  if (UNLIKELY(!run_host(pc, fp, store))) return;
+  const Function *function = (const Function *)pc;
+  mem = memory_data(function->instance), size = memory_bytes(function->instance);
+  base = of_pointer(fp - 2 - function->type->slots);
+  const Word *ret = word_at(fp[-1]);
+  fp = (Slot *)(uintptr_t)fp[-2];
+  GO(ret);
+}
+
+/* ---- calls ---- */
+HANDLER(CALL) {
+  Function *callee = pc->callee;
+  Slot *frame = fp + pc[1].delta;
+  frame[-2] = of_pointer(fp);
+  frame[-1] = of_pointer(pc + 2);
+  fp = frame;
+  GO(&callee->entry);
+}
+
+/* Pushes the bridge over which the callee's frame at `frame` returns to this instance. */
+static __attribute__((noinline)) bool bridge(const Word *ret, Slot *frame, Store *store) {
+  Record *record = record_push(store, RECORD_BRIDGE, frame, 0);
+  if (!record) return false;
+  record->ret = ret;
+  record->instance = instance_at(ret);
+  frame[-1] = of_pointer(bridge_word);
+  return true;
+}
+
+/* Behind a call whose callee (in base) belongs to another instance; fp is the new frame, pc its return point. */
+static __attribute__((noinline)) void cross(ARGUMENTS) {
+  const Function *callee = (const Function *)(uintptr_t)base;
+  if (UNLIKELY(!bridge(pc, fp, store))) {
+    refuse(&callee->entry, fp, store, LUN_EXHAUSTED);
+    return;
+  }
+  mem = memory_data(callee->instance), size = memory_bytes(callee->instance);
+  GO(&callee->entry);
+}
+
+HANDLER(CALL_BRIDGE) {
+  base = of_pointer(pc->callee);
+  Slot *frame = fp + pc[1].delta;
+  frame[-2] = of_pointer(fp);
+  frame[-1] = of_pointer(pc + 2);
+  return cross(pc + 2, frame, mem, size, store, base);
+}
+
+HANDLER(CALL_INDIRECT) {
+  const Table *table = pc[1].p0;
+  uint32_t index = (uint32_t)A;
+  if (UNLIKELY(index >= table->count)) TRAP(LUN_TRAP_UNDEFINED_ELEMENT);
+  const Function *callee = (const Function *)(uintptr_t)table->items[index];
+  if (UNLIKELY(!callee)) TRAP(LUN_TRAP_UNINITIALIZED_ELEMENT);
+  if (UNLIKELY(callee->type != pc[1].p1)) TRAP(LUN_TRAP_INDIRECT_CALL_TYPE);
+  Slot *frame = fp + pc[2].delta;
+  frame[-2] = of_pointer(fp);
+  frame[-1] = of_pointer(pc + 3);
+  if (UNLIKELY(callee->instance != pc[2].owner->instance)) {
+    base = of_pointer(callee);
+    return cross(pc + 3, frame, mem, size, store, base);
+  }
+  fp = frame;
+  GO(&callee->entry);
+}
+
+HANDLER(RETURN) {
+  base = of_pointer(fp + pc->a);
+  pc = word_at(fp[-1]);
+  fp = (Slot *)(uintptr_t)fp[-2];
+  GO(pc);
+}
+
+HANDLER(RETURN1) {
+  A = B;
+  base = of_pointer(fp + pc->a);
+  pc = word_at(fp[-1]);
+  fp = (Slot *)(uintptr_t)fp[-2];
+  GO(pc);
+}
+
+/* ---- branches; backwards with a safepoint ---- */
+static COLD void poll_slow(ARGUMENTS) {
+  /* base: the distance to jump. */
+  const Word *to = pc + (int64_t)base;
+  lun_status status = safepoint(store);
+  if (status != LUN_OK) {
+    base = status;
+    return fail(pc, fp, mem, size, store, base);
+  }
+  const Instance *instance = code_owner(store, pc)->instance;
+  mem = memory_data(instance), size = memory_bytes(instance);
+  GO(to);
+}
+#define JUMP(distance) do { pc += (distance); GO(pc); } while (0)
+#define JUMP_POLLED(distance) \
+  do { \
+    if (UNLIKELY(limit_of(store) == 0)) { \
+      base = (uint64_t)(int64_t)(distance); \
+      return poll_slow(pc, fp, mem, size, store, base); \
+    } \
+    JUMP(distance); \
+  } while (0)
+
+HANDLER(BR) { JUMP(pc->c); }
+HANDLER(LOOP) { JUMP_POLLED(pc->c); }
+HANDLER(BR_NZ) { if (A) JUMP(pc->c); NEXT; }
+HANDLER(BR_Z) { if (!A) JUMP(pc->c); NEXT; }
+HANDLER(LOOP_NZ) { if (A) JUMP_POLLED(pc->c); NEXT; }
+HANDLER(LOOP_Z) { if (!A) JUMP_POLLED(pc->c); NEXT; }
+HANDLER(BR_TABLE) { /* c targets and the default follow, a word each: c is the distance from that word */
+  uint32_t index = (uint32_t)A;
+  if (index > pc->u) index = pc->u;
+  pc += 1 + index;
+  if (pc->c < 0) JUMP_POLLED(pc->c);
+  JUMP(pc->c);
+}
+HANDLER(UNREACHABLE) { TRAP(LUN_TRAP_UNREACHABLE); }
+
+/* ---- moving values ---- */
+HANDLER(MOVE) { A = B; NEXT; }
+HANDLER(MOVE_FAR_GET) { A = C; NEXT; }
+HANDLER(MOVE_FAR_PUT) { C = A; NEXT; }
+HANDLER(CONST) { A = pc->u; NEXT; }
+HANDLER(CONST_S) { A = (uint64_t)(int64_t)pc->c; NEXT; }
+HANDLER(CONST64) { A = pc[1].k[0]; GO(pc + 2); }
+HANDLER(SELECT) { /* b is the condition */
+  Slot x = fp[pc->c0], y = fp[pc->c1];
+  A = B ? x : y;
+  NEXT;
+}
+HANDLER(GLOBAL_GET) { A = *pc[1].cell; GO(pc + 2); }
+HANDLER(GLOBAL_SET) { *pc[1].cell = A; GO(pc + 2); }
+
+/* ---- numeric, from the table ---- */
+#define K ((uint64_t)(int64_t)pc->c)
+#define KB ((uint64_t)(int64_t)pc->b)
+#define OPS_CLASS_HAND(id)
+#define OPS_CLASS_REINTERPRET(id)
+#define OPS_CLASS_LOAD(id)
+#define OPS_CLASS_STORE(id)
+#define OPS_CLASS_IBINARY(id) HANDLER(id) { A = num_##id(B, C); NEXT; } HANDLER(id##_K) { A = num_##id(B, K); NEXT; }
+#define OPS_CLASS_FBINARY(id) HANDLER(id) { A = num_##id(B, C); NEXT; }
+#define OPS_CLASS_UNARY(id) HANDLER(id) { A = num_##id(B); NEXT; }
+#define OPS_CLASS_TEST(id) OPS_CLASS_UNARY(id)
+#define OPS_CLASS_TRAPPING_BINARY(id) \
+  HANDLER(id) { Outcome o = num_##id(B, C); if (UNLIKELY(o.trap)) TRAP(o.trap); A = o.value; NEXT; }
+#define OPS_CLASS_TRAPPING_UNARY(id) \
+  HANDLER(id) { Outcome o = num_##id(B); if (UNLIKELY(o.trap)) TRAP(o.trap); A = o.value; NEXT; }
+#define OPS_CLASS_ICOMPARE(id) \
+  OPS_CLASS_IBINARY(id) \
+  HANDLER(BR_##id) { if (num_##id(A, B)) JUMP(pc->c); NEXT; } \
+  HANDLER(BR_##id##_K) { if (num_##id(A, KB)) JUMP(pc->c); NEXT; } \
+  HANDLER(LOOP_##id) { if (num_##id(A, B)) JUMP_POLLED(pc->c); NEXT; } \
+  HANDLER(LOOP_##id##_K) { if (num_##id(A, KB)) JUMP_POLLED(pc->c); NEXT; }
+#define OPS_CLASS_FCOMPARE(id) \
+  OPS_CLASS_FBINARY(id) \
+  HANDLER(BR_##id) { if (num_##id(A, B)) JUMP(pc->c); NEXT; } \
+  HANDLER(BRN_##id) { if (!num_##id(A, B)) JUMP(pc->c); NEXT; } \
+  HANDLER(LOOP_##id) { if (num_##id(A, B)) JUMP_POLLED(pc->c); NEXT; } \
+  HANDLER(LOOPN_##id) { if (!num_##id(A, B)) JUMP_POLLED(pc->c); NEXT; }
+#define OP(code, id, text, immediate, signature, class) OPS_##class(id)
+#include "ops.def"
+#undef OP
+
+/* ---- memory 0: b is the address, u the offset; the sum has 34 bits at most ---- */
+#define ADDRESS(bytes) \
+  uint64_t address = (uint64_t)(uint32_t)B + pc->u; \
+  if (UNLIKELY(address + (bytes) > size)) TRAP(LUN_TRAP_MEMORY_OUT_OF_BOUNDS)
+#define LOAD(id, type, convert) \
+  HANDLER(id) { ADDRESS(sizeof(type)); type value; memcpy(&value, mem + address, sizeof value); A = convert(value); NEXT; }
+#define STORE(id, type) \
+  HANDLER(id) { ADDRESS(sizeof(type)); type value = (type)A; memcpy(mem + address, &value, sizeof value); NEXT; }
+#define SIGN32 (uint32_t)(int32_t)
+#define SIGN64 (uint64_t)(int64_t)
+LOAD(I32_LOAD, uint32_t, )
+LOAD(I64_LOAD, uint64_t, )
+LOAD(F32_LOAD, uint32_t, )
+LOAD(F64_LOAD, uint64_t, )
+LOAD(I32_LOAD8_S, int8_t, SIGN32)
+LOAD(I32_LOAD8_U, uint8_t, )
+LOAD(I32_LOAD16_S, int16_t, SIGN32)
+LOAD(I32_LOAD16_U, uint16_t, )
+LOAD(I64_LOAD8_S, int8_t, SIGN64)
+LOAD(I64_LOAD8_U, uint8_t, )
+LOAD(I64_LOAD16_S, int16_t, SIGN64)
+LOAD(I64_LOAD16_U, uint16_t, )
+LOAD(I64_LOAD32_S, int32_t, SIGN64)
+LOAD(I64_LOAD32_U, uint32_t, )
+STORE(I32_STORE, uint32_t)
+STORE(I64_STORE, uint64_t)
+STORE(F32_STORE, uint32_t)
+STORE(F64_STORE, uint64_t)
+STORE(I32_STORE8, uint8_t)
+STORE(I32_STORE16, uint16_t)
+STORE(I64_STORE8, uint8_t)
+STORE(I64_STORE16, uint16_t)
+STORE(I64_STORE32, uint32_t)
+
+HANDLER(MEMORY_SIZE) { A = ((const Memory *)pc[1].p0)->bytes / LUN_PAGE; GO(pc + 2); }
+HANDLER(MEMORY_GROW) { /* p1: the instance */
+  A = (uint32_t)memory_grow(pc[1].p0, (uint32_t)B);
+  const Instance *instance = pc[1].p1;
+  mem = memory_data(instance), size = memory_bytes(instance);
+  GO(pc + 2);
+}
+
+/* ---- bulk: three operands in a row from slot a; the next word names what is meant, u its segment ---- */
+#define T0 ((uint32_t)fp[pc->a])
+#define T1 ((uint32_t)fp[pc->a + 1])
+#define T2 ((uint32_t)fp[pc->a + 2])
+#define BULK(id, call, which) HANDLER(id) { if (UNLIKELY(!(call))) TRAP(which); GO(pc + 2); }
+BULK(MEMORY_INIT, memory_init(pc[1].p0, 0, pc->u, T0, T1, T2), LUN_TRAP_MEMORY_OUT_OF_BOUNDS)
+BULK(MEMORY_COPY, memory_copy(pc[1].p0, pc[1].p1, T0, T1, T2), LUN_TRAP_MEMORY_OUT_OF_BOUNDS)
+BULK(MEMORY_FILL, memory_fill(pc[1].p0, T0, (uint8_t)T1, T2), LUN_TRAP_MEMORY_OUT_OF_BOUNDS)
+BULK(TABLE_INIT, table_init(pc[1].p0, (uint32_t)(uintptr_t)pc[1].p1, pc->u, T0, T1, T2), LUN_TRAP_TABLE_OUT_OF_BOUNDS)
+BULK(TABLE_COPY, table_copy(pc[1].p0, pc[1].p1, T0, T1, T2), LUN_TRAP_TABLE_OUT_OF_BOUNDS)
+BULK(TABLE_FILL, table_fill(pc[1].p0, T0, fp[pc->a + 1], T2), LUN_TRAP_TABLE_OUT_OF_BOUNDS)
+HANDLER(DATA_DROP) { ((Instance *)pc[1].p0)->dropped_datas[pc->u] = true; GO(pc + 2); }
+HANDLER(ELEM_DROP) { ((Instance *)pc[1].p0)->dropped_elements[pc->u] = true; GO(pc + 2); }
+HANDLER(TABLE_GET) {
+  const Table *table = pc[1].p0;
+  uint32_t index = (uint32_t)B;
+  if (UNLIKELY(index >= table->count)) TRAP(LUN_TRAP_TABLE_OUT_OF_BOUNDS);
+  A = table->items[index];
+  GO(pc + 2);
+}
+HANDLER(TABLE_SET) { /* b is the index, a the value */
+  Table *table = pc[1].p0;
+  uint32_t index = (uint32_t)B;
+  if (UNLIKELY(index >= table->count)) TRAP(LUN_TRAP_TABLE_OUT_OF_BOUNDS);
+  table->items[index] = A;
+  GO(pc + 2);
+}
+HANDLER(TABLE_SIZE) { A = ((const Table *)pc[1].p0)->count; GO(pc + 2); }
+HANDLER(TABLE_GROW) { A = table_grow(pc[1].p0, B, (uint32_t)C); GO(pc + 2); }
+
+/* ---- the table of handlers ---- */
+static const Handler handlers[] = {
+#define ROW(id) [CODE_##id] = op_##id,
+#define OP(code, id, text, immediate, signature, class) CODES_##class(ROW, id)
+#include "ops.def"
+#undef OP
+  CODE_LIST(ROW)
+};
+_Static_assert(COUNT_OF(handlers) == CODE_COUNT, "each instruction has a handler");
+
+static const char *const handler_names[] = {
+#define NAME(id) [CODE_##id] = #id,
+#define OP(code, id, text, immediate, signature, class) CODES_##class(NAME, id)
+#include "ops.def"
+#undef OP
+  CODE_LIST(NAME)
+};
+
+const Word exit_word[1] = { { { .handler = op_EXIT } } };
+const Word after_word[1] = { { { .handler = op_AFTER } } };
+const Word bridge_word[1] = { { { .handler = op_BRIDGE } } };
+const Handler handler_translate = op_TRANSLATE, handler_host = op_HOST, handler_enter = op_ENTER, handler_enter0 = op_ENTER0,
+              handler_enter_traced = op_ENTER_TRACED, handler_closed = op_CLOSED;
+
+Handler handler_of(int code) { return handlers[code]; }
+
+const char *handler_name(Handler handler) {
+  for (int code = 0; code < CODE_COUNT; code++)
+    if (handlers[code] == handler) return handler_names[code];
+  return "?";
+}
+
+void run_code(Store *store, Function *function, Slot *fp) {
+  const Word *pc = &function->entry;
+  pc->handler(pc, fp, memory_data(function->instance), memory_bytes(function->instance), store, 0);
+}

@@ -1,0 +1,335 @@
+/* SPDX-License-Identifier: MIT */
+/* Attachments: asking factories, giving functions their sets, taking them away again. A function's entry word is swapped
+ * when its first listener comes and swapped back when its last one goes; no code is touched.
+ *
+ * Asking runs the embedder's code, which may itself attach or detach: so first all are asked, then all new sets are made,
+ * then they are put in place with nothing in between that can fail. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "trace.h"
+
+static lun_status no_memory(lun_error *error) { return lun_error_set(error, LUN_NO_MEMORY, "out of memory"); }
+
+/* ---- choices ---- */
+static size_t slot_of(const lun_attachment *attachment, lun_choice choice) {
+  uint64_t key = ((uint64_t)(uintptr_t)choice.listener * 31 + (uint64_t)(uintptr_t)choice.self) * UINT64_C(0x9e3779b97f4a7c15);
+  size_t slot = (size_t)(key >> 32) & (attachment->table_room - 1);
+  for (Choice *c; (c = attachment->table[slot]); slot = (slot + 1) & (attachment->table_room - 1))
+    if (c->listener == choice.listener && c->self == choice.self) break;
+  return slot;
+}
+
+static bool grow_table(lun_attachment *attachment) {
+  Choice **old = attachment->table;
+  size_t room = attachment->table_room;
+  Choice **table = calloc(room ? room * 2 : 8, sizeof *table);
+  if (!table) return false;
+  attachment->table = table;
+  attachment->table_room = room ? room * 2 : 8;
+  for (size_t i = 0; i < room; i++)
+    if (old[i]) table[slot_of(attachment, (lun_choice){ old[i]->listener, old[i]->self })] = old[i];
+  free(old);
+  return true;
+}
+
+static Choice *choice_of(lun_attachment *attachment, lun_choice answer) {
+  if (attachment->table_count * 2 >= attachment->table_room && !grow_table(attachment)) return NULL;
+  size_t slot = slot_of(attachment, answer);
+  if (attachment->table[slot]) return attachment->table[slot];
+  Choice *choice = calloc(1, sizeof *choice);
+  if (!choice) return NULL;
+  *choice = (Choice){ .listener = answer.listener, .self = answer.self, .attachment = attachment };
+  attachment->table[slot] = choice;
+  attachment->table_count++;
+  return choice;
+}
+
+/* ---- holding ---- */
+static void attachment_free(lun_attachment *attachment) {
+  for (size_t i = 0; i < attachment->table_room; i++) free(attachment->table[i]);
+  free(attachment->table);
+  free(attachment->factories);
+  free(attachment->name);
+  free(attachment);
+}
+
+static void attachment_drop(lun_attachment *attachment) {
+  if (--attachment->holders > 0) return;
+  if (attachment->options.release) attachment->options.release(attachment->context);
+  attachment_free(attachment);
+}
+
+static bool begins_group(const Set *set, uint32_t index) {
+  return index == 0 || set->choices[index - 1]->attachment != set->choices[index]->attachment;
+}
+
+void set_drop(Set *set) {
+  if (--set->holders > 0) return;
+  for (uint32_t i = 0; i < set->count; i++) {
+    /* The next one's attachment is read before this one's can be freed. */
+    lun_attachment *attachment = set->choices[i]->attachment;
+    bool last = i + 1 == set->count || set->choices[i + 1]->attachment != attachment;
+    if (last) attachment_drop(attachment);
+  }
+  free(set);
+}
+
+static Set *set_create(size_t count) {
+  Set *set = calloc(1, sizeof *set + count * sizeof *set->choices);
+  if (set) set->holders = 1;
+  return set;
+}
+
+/* What the set says of its choices; takes hold of each attachment once. */
+static void set_seal(Set *set) {
+  for (uint32_t i = 0; i < set->count; i++) {
+    lun_attachment *attachment = set->choices[i]->attachment;
+    if (begins_group(set, i)) attachment->holders++;
+    if (attachment->options.params) set->keeps_params = true;
+  }
+}
+
+/* Puts the set (NULL: none) in place; the function's old one is dropped. */
+static void function_listen(Function *function, Set *set) {
+  Set *old = function->set;
+  function->set = set;
+  if (set && !function->kept) {
+    function->kept = function->entry.handler;
+    function->entry.handler = handler_enter_traced;
+  } else if (!set && function->kept) {
+    function->entry.handler = function->kept;
+    function->kept = NULL;
+  }
+  if (old) set_drop(old);
+}
+
+/* ---- asking ---- */
+typedef struct Answer {
+  Function *function;
+  Choice *choice;
+} Answer;
+typedef VEC(Answer) Answers;
+
+static bool ask(lun_attachment *attachment, Instance *instance, Answers *answers) {
+  if (attachment->options.instance && attachment->options.instance != instance) return true;
+  for (uint32_t i = 0; i < instance->own_count && !attachment->detached; i++) {
+    Function *function = &instance->own[i];
+    for (size_t f = 0; f < attachment->factory_count; f++) {
+      const lun_factory_entry *entry = &attachment->factories[f];
+      lun_choice choice = entry->factory(entry->context, function->definition, instance);
+      if (!choice.listener) continue;
+      Answer answer = { function, choice_of(attachment, choice) };
+      if (!answer.choice || !vec_push(answers, answer)) return false;
+    }
+  }
+  return true;
+}
+
+/* ---- putting in place: answers of one attachment, those of a function together ---- */
+typedef struct Change {
+  Function *function;
+  Set *set;
+} Change;
+typedef VEC(Change) Changes;
+
+static void drop_changes(Changes *changes) {
+  for (size_t i = 0; i < changes->count; i++) set_drop(changes->items[i].set);
+  vec_clear(changes);
+}
+
+static bool add_change(Changes *changes, Function *function, const Answer *answers, size_t count) {
+  const Set *old = function->set;
+  size_t before = old ? old->count : 0;
+  Set *set = set_create(before + count);
+  if (!set) return false;
+  for (size_t i = 0; i < before; i++) set->choices[set->count++] = old->choices[i];
+  for (size_t i = 0; i < count; i++) set->choices[set->count++] = answers[i].choice;
+  set_seal(set);
+  Change change = { function, set };
+  if (vec_push(changes, change)) return true;
+  set_drop(set);
+  return false;
+}
+
+static lun_status put_in_place(Store *store, lun_attachment *attachment, const Answers *answers, lun_error *error) {
+  Changes changes = { 0 };
+  for (size_t i = 0, next; i < answers->count; i = next) {
+    Function *function = answers->items[i].function;
+    for (next = i; next < answers->count && answers->items[next].function == function;) next++;
+    if (function->instance && function->instance->is_closed) continue;
+    size_t count = next - i + (function->set ? ((Set *)function->set)->count : 0);
+    if (!records_reserve(store, count)) {
+      drop_changes(&changes);
+      return lun_error_set(error, LUN_NO_MEMORY, "no room for %zu listeners on one function while the guest runs", count);
+    }
+    if (!add_change(&changes, function, &answers->items[i], next - i)) {
+      drop_changes(&changes);
+      return no_memory(error);
+    }
+  }
+  for (size_t i = 0; i < changes.count; i++) function_listen(changes.items[i].function, changes.items[i].set);
+  attachment->functions += changes.count;
+  vec_clear(&changes);
+  return LUN_OK;
+}
+
+static bool instances_in_order(Store *store, Instance ***out, size_t *count) {
+  *count = 0;
+  for (Instance *in = store->instances; in; in = in->next) ++*count;
+  *out = calloc(*count ? *count : 1, sizeof **out);
+  if (!*out) return false;
+  size_t i = *count;
+  for (Instance *in = store->instances; in; in = in->next) (*out)[--i] = in;
+  return true;
+}
+
+/* Host functions that no instance imports are functions as well. */
+static bool ask_all(Store *store, lun_attachment *attachment, Answers *answers) {
+  Instance **instances;
+  size_t count;
+  if (!instances_in_order(store, &instances, &count)) return false;
+  bool well = true;
+  for (size_t i = 0; i < count && well; i++)
+    if (!instances[i]->is_closed) well = ask(attachment, instances[i], answers);
+  free(instances);
+  return well;
+}
+
+static void link_attachment(Trace *trace, lun_attachment *attachment) {
+  lun_attachment **at = &trace->attachments;
+  while (*at) at = &(*at)->next;
+  *at = attachment;
+}
+
+static void unlink_attachment(Trace *trace, const lun_attachment *attachment) {
+  lun_attachment **at = &trace->attachments;
+  while (*at && *at != attachment) at = &(*at)->next;
+  if (*at) *at = attachment->next;
+}
+
+static bool ensure_trace(Store *store) {
+  if (store->trace) return true;
+  store->trace = calloc(1, sizeof(Trace));
+  if (!store->trace) return false;
+  store->hooks = &trace_hooks;
+  return true;
+}
+
+static lun_attachment *attachment_create(Store *store, const lun_factory_entry *factories, size_t count, void *context,
+                                         const lun_attach_options *options) {
+  lun_attachment *attachment = calloc(1, sizeof *attachment);
+  if (!attachment) return NULL;
+  attachment->factories = calloc(count ? count : 1, sizeof *factories);
+  if (options) attachment->options = *options;
+  size_t size = attachment->options.name ? strlen(attachment->options.name) + 1 : 1;
+  attachment->name = calloc(1, size);
+  if (!attachment->factories || !attachment->name) {
+    attachment_free(attachment);
+    return NULL;
+  }
+  if (count) memcpy(attachment->factories, factories, count * sizeof *factories);
+  if (attachment->options.name) memcpy(attachment->name, attachment->options.name, size);
+  attachment->options.name = attachment->name;
+  attachment->store = store;
+  attachment->factory_count = count;
+  attachment->context = context;
+  attachment->holders = 1;
+  return attachment;
+}
+
+lun_status lun_store_attach_multi(Store *store, const lun_factory_entry *factories, size_t count, void *context,
+                                  const lun_attach_options *options, lun_attachment **out, lun_error *error) {
+  *out = NULL;
+  if (!ensure_trace(store)) return no_memory(error);
+  lun_attachment *attachment = attachment_create(store, factories, count, context, options);
+  if (!attachment) return no_memory(error);
+  Answers answers = { 0 };
+  lun_status status = ask_all(store, attachment, &answers) ? LUN_OK : no_memory(error);
+  if (status == LUN_OK) status = put_in_place(store, attachment, &answers, error);
+  vec_clear(&answers);
+  if (status != LUN_OK) {
+    attachment_free(attachment);
+    return status;
+  }
+  link_attachment(store->trace, attachment);
+  *out = attachment;
+  return LUN_OK;
+}
+
+lun_status lun_store_attach(Store *store, lun_factory factory, void *context, const lun_attach_options *options,
+                            lun_attachment **out, lun_error *error) {
+  lun_factory_entry entry = { factory, context };
+  return lun_store_attach_multi(store, &entry, 1, context, options, out, error);
+}
+
+/* A new instance, after all that are there. */
+lun_status attach_instance(Store *store, Instance *instance, lun_error *error) {
+  for (lun_attachment *attachment = trace_of(store)->attachments, *next; attachment; attachment = next) {
+    Answers answers = { 0 };
+    attachment->holders++;
+    lun_status status = ask(attachment, instance, &answers) ? LUN_OK : no_memory(error);
+    if (status == LUN_OK && !attachment->detached) status = put_in_place(store, attachment, &answers, error);
+    vec_clear(&answers);
+    next = attachment->next;
+    attachment_drop(attachment);
+    if (status != LUN_OK) return status;
+  }
+  return LUN_OK;
+}
+
+/* ---- taking away ---- */
+/* The function's set without the attachment; where memory fails, the muted choices stay. */
+static void function_forget(Function *function, const lun_attachment *attachment) {
+  const Set *old = function->set;
+  if (!old) return;
+  uint32_t kept = 0;
+  for (uint32_t i = 0; i < old->count; i++) kept += old->choices[i]->attachment != attachment;
+  if (kept == old->count) return;
+  Set *set = NULL;
+  if (kept > 0) {
+    set = set_create(kept);
+    if (!set) return;
+    for (uint32_t i = 0; i < old->count; i++)
+      if (old->choices[i]->attachment != attachment) set->choices[set->count++] = old->choices[i];
+    set_seal(set);
+  }
+  function_listen(function, set);
+}
+
+void lun_attachment_detach(lun_attachment *attachment, unsigned flags) {
+  Store *store = attachment->store;
+  if (attachment->detached) return;
+  attachment->detached = true;
+  attachment->dropped = (flags & LUN_DROP) != 0;
+  for (size_t i = 0; i < attachment->table_room; i++)
+    if (attachment->table[i]) attachment->table[i]->muted = true;
+  unlink_attachment(store->trace, attachment);
+  for (Instance *in = store->instances; in; in = in->next)
+    for (uint32_t i = 0; i < in->own_count; i++) function_forget(&in->own[i], attachment);
+  attachment_drop(attachment);
+}
+
+void attach_closed(Store *store, Instance *instance) {
+  (void)store;
+  for (uint32_t i = 0; i < instance->own_count; i++)
+    if (instance->own[i].set) function_listen(&instance->own[i], NULL);
+}
+
+void attach_destroy(Store *store) {
+  Trace *trace = trace_of(store);
+  for (Instance *in = store->instances; in; in = in->next) attach_closed(store, in);
+  for (lun_attachment *attachment = trace->attachments, *next; attachment; attachment = next) {
+    next = attachment->next;
+    attachment->holders = 1;
+    attachment_drop(attachment);
+  }
+  vec_clear(&trace->failures);
+  free(trace);
+  store->trace = NULL;
+  store->hooks = NULL;
+}
+
+uint64_t lun_attachment_functions(const lun_attachment *attachment) { return attachment->functions; }
+uint64_t lun_attachment_errors(const lun_attachment *attachment) { return attachment->errors; }
+uint64_t lun_attachment_muted(const lun_attachment *attachment) { return attachment->muted; }

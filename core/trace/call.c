@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: MIT */
+/* What a callback can ask about its call. A lun_call is the call's record on the side stack; in a host function, the host
+ * function's. Nothing here is computed before it is asked for. */
+#include "trace.h"
+
+static const Record *listened(const lun_call *call) {
+  /* The listened call of a host function lies right below its own record. */
+  if (call->kind == RECORD_HOST && call->prev && call->prev->kind == RECORD_CALL && call->prev->fp == call->fp) return call->prev;
+  return call->kind == RECORD_CALL ? call : NULL;
+}
+
+static lun_attachment *attachment_of(const lun_call *call) {
+  return call->kind == RECORD_CALL ? ((const Set *)call->set)->choices[call->current]->attachment : NULL;
+}
+
+uint64_t lun_call_id(const lun_call *call) {
+  const Record *record = listened(call);
+  return record ? record->id : 0;
+}
+
+static bool heard_by(const Record *record, const lun_attachment *attachment) {
+  const Set *set = record->set;
+  for (uint32_t i = 0; i < set->count; i++)
+    if (set->choices[i]->attachment == attachment && record->hearings[i].heard) return true;
+  return false;
+}
+
+uint64_t lun_call_parent_id(const lun_call *call) {
+  const lun_attachment *attachment = attachment_of(call);
+  if (!attachment) return 0;
+  for (const Record *record = call->prev; record; record = record->prev)
+    if (record->kind == RECORD_CALL && heard_by(record, attachment)) return record->id;
+  return 0;
+}
+
+uint32_t lun_call_depth(const lun_call *call) { return record_depth((Record *)call); }
+const lun_definition *lun_call_definition(const lun_call *call) { return call->function->definition; }
+lun_function *lun_call_function(const lun_call *call) { return call->function; }
+lun_instance *lun_call_instance(const lun_call *call) { return call->function->instance; }
+lun_store *lun_call_store(const lun_call *call) { return call->function->store; }
+
+lun_memory *lun_call_memory(const lun_call *call) {
+  const Instance *instance = call->function->instance;
+  return instance ? instance->memory : NULL;
+}
+
+lun_entry lun_call_entry(const lun_call *call) {
+  if (true_return(call->fp, call) != exit_word) return LUN_ENTRY_NONE;
+  const Record *record = call;
+  while (record->kind != RECORD_MARK) record = record->prev;
+  return (lun_entry)record->entry;
+}
+
+bool lun_call_caller(const lun_call *call, lun_frame *frame) {
+  lun_stack stack = lun_call_stack(call);
+  if (!lun_stack_next(&stack) || !lun_stack_next(&stack)) return false;
+  *frame = stack.frame;
+  return true;
+}
+
+void **lun_call_data(lun_call *call) { return call->kind == RECORD_CALL ? &call->hearings[call->current].data : NULL; }
+
+const uint64_t *lun_call_params(const lun_call *call) {
+  switch (call->phase) {
+  case PHASE_BEFORE:
+  case PHASE_HOST: return call->fp - 2 - call->function->type->slots;
+  case PHASE_AFTER:
+  case PHASE_ABORT: return attachment_of(call)->options.params ? call->params : NULL;
+  default: return NULL;
+  }
+}
+
+lun_attachment *lun_call_attachment(const lun_call *call) { return attachment_of(call); }
