@@ -1,0 +1,132 @@
+-- SPDX-License-Identifier: MIT
+-- Scripts on the command line: how they are named, what they are given, and what is said when one is wrong.
+
+local run = require("spec.support.run")
+
+local guest = [[(module
+  (func $leaf (param $x i32) (result i32) (local.get $x))
+  (func (export "_start") (drop (call $leaf (i32.const 7))) (drop (call $leaf (i32.const 8)))))]]
+
+local function says(spec, stderr, status)
+  spec.guest = spec.guest or guest
+  local result = run(spec)
+  assert.equal(stderr, result.stderr)
+  assert.equal("", result.stdout)
+  assert.equal(status or 0, result.status)
+end
+
+describe("a script", function()
+  it("is a file, named by its path", function()
+    says({ files = { ["x.lua"] = 'print("x")' }, "run", "-s", "x.lua", "app.wasm" }, "x\n")
+    says({ files = { ["x"] = 'print("x")' }, "run", "-s", "./x", "app.wasm" }, "x\n")
+    says({ files = { ["d/"] = "", ["d/x.lua"] = 'print("x")' }, "run", "-s", "d/x.lua", "app.wasm" }, "x\n")
+  end)
+
+  it("is code, too", function()
+    says({ "run", "-e", 'lunette.on("leaf", function(call, x) print(call.name, x) end)', "app.wasm" }, "leaf\t7\nleaf\t8\n")
+  end)
+
+  it("is one of several, told in the order given", function()
+    says({
+      files = { ["a.lua"] = 'lunette.on("leaf", function() print("a") end)' },
+      "run", "-e", 'lunette.on("leaf", function() print("first") end)', "-s", "a.lua", "-w", "_start", "-s", "count", "app.wasm",
+    }, "first\na\nfirst\na\ncalls  function\n    1  _start\n    1  in 1 function\n")
+  end)
+
+  it("gets its options, by the type of their defaults", function()
+    local script = [[
+      local o = lunette.options { n = { default = 1, help = "a number" }, s = { default = "x" }, b = { default = false } }
+      print(math.type(o.n), o.n, o.s, o.b)
+    ]]
+    says({ files = { ["x.lua"] = script }, "run", "-s", "x.lua", "app.wasm" }, "integer\t1\tx\tfalse\n")
+    says({ files = { ["x.lua"] = script }, "run", "-s", "x.lua,n=5,s=a=b\\,c,b=true", "app.wasm" }, "integer\t5\ta=b,c\ttrue\n")
+  end)
+
+  it("sees the guest, and -w as lunette.where", function()
+    says({ "run", "-e", "lunette.at_exit(function() print(lunette.guest:invoke('f')) end)", "app.wasm",
+      guest = '(module (func (export "f") (result i32) (i32.const 42)) (func (export "_start")))' }, "42\n")
+    says({ "run", "-w", "leaf", "-e", "lunette.on(lunette.where, function(call) print(call.name) end)", "app.wasm" }, "leaf\nleaf\n")
+  end)
+
+  it("may offer host functions to the guest", function()
+    says({
+      "run", "-e", 'lunette.host("env", { twice = { params = {"i32"}, results = {"i32"}, function(_, x) return 2 * x end } })', "-s",
+      "calltree", "app.wasm",
+      guest = [[(module (import "env" "twice" (func $twice (param i32) (result i32)))
+        (func (export "_start") (drop (call $twice (i32.const 21)))))]],
+    }, "_start() {\n  env.twice(21) = 42\n}\n")
+  end)
+
+  it("ends the run with lunette.stop", function()
+    says({ "run", "-e", "lunette.on('leaf', function() lunette.stop(7) end)", "app.wasm" }, "", 7)
+  end)
+end)
+
+describe("a wrong script", function()
+  local function fails(name, spec, pattern, status)
+    it(name, function()
+      spec.guest = spec.guest or guest
+      local result = run(spec)
+      assert.is_truthy(result.stderr:match(pattern), result.stderr)
+      assert.equal("", result.stdout)
+      assert.equal(status or 101, result.status)
+    end)
+  end
+
+  fails("may not be there", { "run", "-s", "missing.lua", "app.wasm" },
+    "^lunette: [^\n]*missing%.lua[^\n]*No such file or directory\n$")
+  fails("may be near one that comes along", { "run", "-s", "calltre", "app.wasm" },
+    "^lunette: [^\n]*\"calltre\"[^\n]*\nhint: did you mean calltree%?\n$")
+  fails("may be near none", { "run", "-s", "frobnicate", "app.wasm" },
+    "^lunette: [^\n]*\"frobnicate\"[^\n]*\nhint: [^\n]*\n$")
+  fails("may have a syntax error", { files = { ["x.lua"] = "local x = = 1" }, "run", "-s", "x.lua", "app.wasm" },
+    "^lunette: [^\n]*x%.lua:1: unexpected symbol near '='\n$")
+  fails("may be code with a syntax error", { "run", "-e", "x = = 1", "app.wasm" },
+    "^lunette: [^\n]*:1: unexpected symbol near '='\n$")
+  fails("may raise an error while it loads", { files = { ["x.lua"] = "local x\nx.y = 1" }, "run", "-s", "x.lua", "app.wasm" },
+    "^lunette: x%.lua:2: attempt to index a nil value %(local 'x'%)\n")
+  fails("may misspell a function", { "run", "-e", "lunette.onn('leaf', print)", "app.wasm" },
+    "^lunette: [^\n]*onn[^\n]*\n?[^\n]*did you mean[^\n]*on")
+  fails("may be given an option that it does not have", { "run", "-s", "calltree,dpeth=3", "app.wasm" },
+    "^lunette: [^\n]*dpeth[^\n]*\n?[^\n]*depth")
+  fails("may be given an option of the wrong type", { "run", "-s", "calltree,depth=deep", "app.wasm" },
+    "^lunette: [^\n]*depth[^\n]*number")
+  fails("may be given something that is no option", { "run", "-s", "calltree,depth", "app.wasm" },
+    '^lunette: calltree: "depth" is no option; options look like this: calltree,name=value\n$', 64)
+
+  it("does not keep the guest from ending well when a listener fails: that is told once, with a traceback", function()
+    local result = run {
+      guest = guest, files = { ["x.lua"] = 'lunette.on("leaf", function(call)\n  local x = call.nmae .. "!"\nend)' },
+      "run", "-s", "x.lua", "app.wasm",
+    }
+    assert.equal(0, result.status)
+    assert.is_truthy(result.stderr:match("^lunette: "), result.stderr)
+    assert.is_truthy(result.stderr:find("x.lua:2:", 1, true), result.stderr)
+    assert.is_truthy(result.stderr:find("name", 1, true), result.stderr)
+    local _, times = result.stderr:gsub("nmae", "")
+    assert.is_true(times >= 1)
+    assert.equal(1, select(2, result.stderr:gsub("lunette: ", "")))
+  end)
+
+  it("ends the run under --strict when a listener fails, with status 102", function()
+    local result = run {
+      guest = guest, "run", "--strict", "-e", "lunette.on('leaf', function() error('no') end)",
+      "-s", "calltree", "app.wasm",
+    }
+    assert.equal(102, result.status)
+    assert.is_truthy(result.stderr:find("! listener: ", 1, true), result.stderr)
+  end)
+
+  it("may listen where nothing is: that is told with the nearest names, and the run goes on", function()
+    local result = run { guest = guest, "run", "-e", "lunette.on('leef', print)", "-e", "print(1)", "app.wasm" }
+    assert.equal(0, result.status)
+    assert.is_truthy(result.stderr:match("lunette: [^\n]*leef[^\n]*\n?[^\n]*leaf"), result.stderr)
+    assert.equal("1\n", run({ guest = guest, "run", "-q", "-e", "lunette.on('leef', print)", "-e", "print(1)", "app.wasm" }).stderr)
+  end)
+
+  it("may not listen where nothing is under --strict: status 102, and the guest does not run", function()
+    local result = run { guest = guest, "run", "--strict", "-w", "leef", "-s", "calltree", "app.wasm" }
+    assert.equal(102, result.status)
+    assert.is_truthy(result.stderr:match("^lunette: [^\n]*leef[^\n]*\n?[^\n]*leaf"), result.stderr)
+  end)
+end)
