@@ -52,6 +52,7 @@ typedef struct Options {
   const char **env;         size_t env_count;
   lun_wasi_dir *dirs;       size_t dir_count;
   const char *output, *stdin_path, *argv0, *invoke;
+  const char *timeout;      /* as it was given */
   uint64_t timeout_ns;      /* 0: none */
   bool strict, quiet, help;
   Color color;

@@ -112,6 +112,7 @@ static lun_status option_take(Options *o, int id, char *value, lun_error *error)
     case OPTION_ARGV0: o->argv0 = value; return LUN_OK;
     case OPTION_INVOKE: o->invoke = value; return LUN_OK;
     case OPTION_TIMEOUT:
+      o->timeout = value;
       if (duration_parse(value, &o->timeout_ns)) return LUN_OK;
       return bad_value(id, value, "it is a number above 0 with its unit: 500us, 3ms, 2s, 1m", error);
     case OPTION_STRICT: o->strict = true; return LUN_OK;

@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -184,6 +185,8 @@ static lun_status call_entry(Run *run) {
 static int tell_end(Run *run, lun_status status) {
   if (status == LUN_OK) return 0;
   if (status == LUN_EXIT) return run->error.code & 255;
+  if (status == LUN_TIMEOUT && run->options->timeout)
+    snprintf(run->error.message, sizeof run->error.message, "the run took longer than %s", run->options->timeout);
   int number = atomic_load(&run->signal_number);
   if (status == LUN_INTERRUPTED && number == SIGTERM) {
     (void)report_error(&run->error, NULL);

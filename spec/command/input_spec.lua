@@ -85,7 +85,8 @@ end)
 
 describe("a module", function()
   fails("may have no entry", {
-    guest = '(module (func (export "add") (param i32 i32) (result i32) unreachable) (func (export "sub")) (memory (export "m") 1))',
+    guest = [[(module
+      (func (export "add") (param i32 i32) (result i32) unreachable) (func (export "sub")) (memory (export "m") 1))]],
     "run", "app.wasm",
     status = 65,
     expect = "lunette: app.wasm: there is nothing to run: it exports no _start\n"
@@ -113,8 +114,10 @@ describe("a module", function()
     assert.equal(65, result.status)
     assert.equal("", result.stdout)
     assert.is_truthy(result.stderr:match("^lunette: app.wasm: [^\n]*\n"), result.stderr)
-    for _, text in ipairs({ "env.log", "i32", "f64", "i64", "env.table", "funcref", "env.memory", "1..2 pages", "env.base", "mut i32",
-      "wasi_snapshot_preview1.no_such" }) do
+    for _, text in ipairs({
+      "env.log", "i32", "f64", "i64", "env.table", "funcref", "env.memory", "1..2 pages", "env.base", "mut i32",
+      "wasi_snapshot_preview1.no_such",
+    }) do
       assert.is_truthy(result.stderr:find(text, 1, true), text .. " in " .. result.stderr)
     end
   end)

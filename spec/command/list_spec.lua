@@ -59,7 +59,8 @@ describe("lunette scripts", function()
     local result = run { "scripts" }
     assert.equal("", result.stderr)
     assert.equal(0, result.status)
-    assert.is_truthy(result.stdout:find("calltree  Which function calls which, with what arguments, and what comes back?\n", 1, true))
+    local question = "Which function calls which, with what arguments, and what comes back?\n"
+    assert.is_truthy(result.stdout:find("calltree  " .. question, 1, true))
     assert.is_truthy(result.stdout:find("\n +depth=100 +how many levels are shown\n"))
     assert.is_truthy(result.stdout:find("\ncount     How often was each function called?\n", 1, true))
   end)
@@ -69,8 +70,10 @@ describe("lunette help", function()
   it("explains a script", function()
     local result = run { "help", "calltree" }
     assert.equal(0, result.status)
-    assert.equal("calltree: Which function calls which, with what arguments, and what comes back?", result.stdout:match("^[^\n]*"))
-    assert.is_truthy(result.stdout:find("\noptions, as in -s calltree,depth=…:\n  depth=100       how many levels are shown\n", 1, true))
+    local question = "calltree: Which function calls which, with what arguments, and what comes back?\n"
+    assert.equal(question, result.stdout:sub(1, #question))
+    local options = "\noptions, as in -s calltree,depth=…:\n  depth=100       how many levels are shown\n"
+    assert.is_truthy(result.stdout:find(options, 1, true))
   end)
 
   it("explains a name of the Lua API", function()

@@ -145,7 +145,8 @@ describe("options", function()
     local text = run({ "help", "run" }).stdout
     assert.equal(text, run({ "run", "--help" }).stdout)
     for _, name in ipairs({
-      "script", "eval", "where", "output", "dir", "env", "stdin", "argv0", "invoke", "timeout", "strict", "quiet", "color", "help",
+      "script", "eval", "where", "output", "dir", "env", "stdin", "argv0", "invoke", "timeout", "strict", "quiet", "color",
+      "help",
     }) do
       assert.is_truthy(text:find("--" .. name, 1, true), name)
     end

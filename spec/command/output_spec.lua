@@ -85,7 +85,8 @@ describe("an output", function()
   it("on a full disk is told, with status 74, and the guest ends well", function()
     local result = run { guest = talker, "run", "-s", "calltree", "-o", "/dev/full", "app.wasm" }
     assert.equal("1\n2\n3\n", result.stdout)
-    assert.is_truthy(result.stderr:match("^lunette: cannot write the trace to /dev/full: [^\n]*No space left on device\n$"), result.stderr)
+    local message = "^lunette: cannot write the trace to /dev/full: [^\n]*No space left on device\n$"
+    assert.is_truthy(result.stderr:match(message), result.stderr)
     assert.equal(74, result.status)
   end)
 
@@ -100,7 +101,9 @@ describe("an output", function()
   end)
 
   it("keeps the guest's own failure as the status", function()
-    local result = run { guest = '(module (func (export "_start") unreachable))', "run", "-s", "calltree", "-o", "/dev/full", "app.wasm" }
+    local result = run {
+      guest = '(module (func (export "_start") unreachable))', "run", "-s", "calltree", "-o", "/dev/full", "app.wasm",
+    }
     assert.equal(134, result.status)
   end)
 

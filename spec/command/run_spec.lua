@@ -67,7 +67,8 @@ lunette: trap: out of bounds memory access
       end
       local result = run(args)
       assert.equal(124, result.status)
-      assert.is_truthy(result.stderr:match("lunette: timeout: the run took longer than 50ms\n  at _start %(app%) 0x%x+\n$"), result.stderr)
+      local message = "lunette: timeout: the run took longer than 50ms\n  at _start %(app%) 0x%x+\n$"
+      assert.is_truthy(result.stderr:match(message), result.stderr)
     end
   end)
 
@@ -101,7 +102,8 @@ describe("the guest", function()
   it("gets the environment that it is given, and nothing else", function()
     local guest = dumper("environ")
     assert.equal("", run({ guest = guest, "run", "app.wasm" }).stdout)
-    assert.equal("A=1\0B=x=y\0C=\0", run({ guest = guest, "run", "--env", "A=1", "--env", "B=x=y", "--env=C=", "app.wasm" }).stdout)
+    local result = run { guest = guest, "run", "--env", "A=1", "--env", "B=x=y", "--env=C=", "app.wasm" }
+    assert.equal("A=1\0B=x=y\0C=\0", result.stdout)
   end)
 
   -- Copies stdin to stdout, once.
@@ -116,7 +118,8 @@ describe("the guest", function()
 
   it("reads the command's stdin, or the file of --stdin", function()
     assert.equal("from a pipe", run({ guest = cat, stdin = "from a pipe", "run", "app.wasm" }).stdout)
-    assert.equal("from a file", run({ guest = cat, stdin = "x", files = { text = "from a file" }, "run", "--stdin", "text", "app.wasm" }).stdout)
+    local result = run { guest = cat, stdin = "x", files = { text = "from a file" }, "run", "--stdin", "text", "app.wasm" }
+    assert.equal("from a file", result.stdout)
   end)
 
   -- The names of the preopened folders 3 and 4, and what path_create_directory("new") answers in each.

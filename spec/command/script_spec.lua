@@ -29,7 +29,8 @@ describe("a script", function()
   it("is one of several, told in the order given", function()
     says({
       files = { ["a.lua"] = 'lunette.on("leaf", function() print("a") end)' },
-      "run", "-e", 'lunette.on("leaf", function() print("first") end)', "-s", "a.lua", "-w", "_start", "-s", "count", "app.wasm",
+      "run", "-e", 'lunette.on("leaf", function() print("first") end)', "-s", "a.lua", "-w", "_start", "-s", "count",
+      "app.wasm",
     }, "first\na\nfirst\na\ncalls  function\n    1  _start\n    1  in 1 function\n")
   end)
 
@@ -45,13 +46,14 @@ describe("a script", function()
   it("sees the guest, and -w as lunette.where", function()
     says({ "run", "-e", "lunette.at_exit(function() print(lunette.guest:invoke('f')) end)", "app.wasm",
       guest = '(module (func (export "f") (result i32) (i32.const 42)) (func (export "_start")))' }, "42\n")
-    says({ "run", "-w", "leaf", "-e", "lunette.on(lunette.where, function(call) print(call.name) end)", "app.wasm" }, "leaf\nleaf\n")
+    local code = "lunette.on(lunette.where, function(call) print(call.name) end)"
+    says({ "run", "-w", "leaf", "-e", code, "app.wasm" }, "leaf\nleaf\n")
   end)
 
   it("may offer host functions to the guest", function()
+    local code = [[lunette.host("env", { twice = { params = {"i32"}, results = {"i32"}, function(_, x) return 2 * x end } })]]
     says({
-      "run", "-e", 'lunette.host("env", { twice = { params = {"i32"}, results = {"i32"}, function(_, x) return 2 * x end } })', "-s",
-      "calltree", "app.wasm",
+      "run", "-e", code, "-s", "calltree", "app.wasm",
       guest = [[(module (import "env" "twice" (func $twice (param i32) (result i32)))
         (func (export "_start") (drop (call $twice (i32.const 21)))))]],
     }, "_start() {\n  env.twice(21) = 42\n}\n")
@@ -121,7 +123,8 @@ describe("a wrong script", function()
     local result = run { guest = guest, "run", "-e", "lunette.on('leef', print)", "-e", "print(1)", "app.wasm" }
     assert.equal(0, result.status)
     assert.is_truthy(result.stderr:match("lunette: [^\n]*leef[^\n]*\n?[^\n]*leaf"), result.stderr)
-    assert.equal("1\n", run({ guest = guest, "run", "-q", "-e", "lunette.on('leef', print)", "-e", "print(1)", "app.wasm" }).stderr)
+    result = run { guest = guest, "run", "-q", "-e", "lunette.on('leef', print)", "-e", "print(1)", "app.wasm" }
+    assert.equal("1\n", result.stderr)
   end)
 
   it("may not listen where nothing is under --strict: status 102, and the guest does not run", function()

@@ -36,7 +36,8 @@ describe("a running guest", function()
       })
       assert.equal(0, result.signal)
       assert.equal(status, result.status)
-      assert.is_truthy(result.stderr:match("^running\nabort interrupted\nat_exit\ttrue\nlunette: interrupted[^\n]*\n"), result.stderr)
+      local expected = "^running\nabort interrupted\nat_exit\ttrue\nlunette: interrupted[^\n]*\n"
+      assert.is_truthy(result.stderr:match(expected), result.stderr)
     end)
   end
 

@@ -1,6 +1,7 @@
 -- SPDX-License-Identifier: MIT
 --- `lunette list`: the functions of a module, its imports and its exports.
 
+local core = require("lunette.core")
 local text = require("lunette.cli.text")
 
 local list = {}
@@ -49,10 +50,18 @@ local function externs(request, title, items)
   text.columns(rows, "  ", WIDEST)
 end
 
+local function no_function(request)
+  local names, nearest = {}, nil
+  for _, definition in ipairs(request.module:functions()) do names[#names + 1] = definition.name end
+  for _, where in ipairs(request.where) do nearest = nearest or core.nearest(where, names) end
+  request.say(('where "%s" matches no function%s'):format(table.concat(request.where, '" "'),
+    nearest and "\nhint: did you mean " .. nearest .. "?" or ""))
+end
+
 function list.main(_, request)
   local found = functions(request)
   if request.where then
-    if not found then request.say("where " .. table.concat(request.where, " ") .. " matches no function") end
+    if not found then no_function(request) end
     return
   end
   externs(request, "imports", request.module.imports)
