@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: MIT */
+/* The instruction table as data, and reading an opcode: one byte, or a prefix and a number in LEB128. */
+#include "decode.h"
+
+const OpInfo op_info[OP_COUNT] = {
+#define OP(code, id, text, immediate, signature, class) [OP_##id] = { code, text, immediate, class, signature },
+#include "ops.def"
+#undef OP
+};
+
+#define PLACE(code) ((code) < 0x100 ? (code) : 0x100 + ((code) & 0xff))
+const uint16_t op_of_code[0x200] = {
+#define OP(code, id, text, immediate, signature, class) [PLACE(code)] = OP_##id + 1,
+#include "ops.def"
+#undef OP
+};
+
+bool op_read_later(Bytes *b, Op *op, Later *later) {
+  const uint8_t *start = b->at;
+  later->proposal = NULL;
+  uint8_t byte = bytes_u8(b);
+  uint32_t number = byte >= 0xfb && byte <= 0xfe ? bytes_u32(b) : 0;
+  if (b->failure) return false;
+  unsigned code = byte != 0xfc ? byte : number < 0x100 ? 0x100 + number : 0xff;
+  if (op_of_code[code]) {
+    *op = (Op)(op_of_code[code] - 1);
+    return true;
+  }
+  later_instruction(byte, number, later);
+  b->at = start;
+  bytes_fail(b, "illegal opcode");
+  return false;
+}
+
+bool op_read(Bytes *b, Op *op, const char **missing) {
+  Later later;
+  bool known = op_read_later(b, op, &later);
+  *missing = later.proposal;
+  return known;
+}
+
+Memarg memarg_read(Bytes *b) {
+  const uint8_t *start = b->at;
+  Memarg memarg;
+  memarg.align = bytes_u32(b);
+  if (memarg.align >= 32 && !b->failure) {
+    b->at = start;
+    bytes_fail(b, memarg.align & 0x40 && memarg.align < 0x60 ? "malformed memop flags (multiple memories are not supported)"
+                                                             : "malformed memop flags");
+  }
+  memarg.offset = bytes_u32(b);
+  return memarg;
+}
+
+void zero_read(Bytes *b) {
+  if (b->at < b->end && *b->at != 0) bytes_fail(b, "zero byte expected");
+  bytes_u8(b);
+}

@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: MIT */
+/* Stepping over code: is it well-formed, and where does it end? The specification decodes a whole module before it
+ * validates any of it, so that a malformed module is malformed even when an earlier body is invalid. This finds the
+ * end of constant expressions, and is asked about bodies only after one was found invalid: validate.c checks the form
+ * while it checks the types. Core specification, 5.4 (Instructions). */
+#include "decode.h"
+
+enum { BLOCK_PLAIN, BLOCK_IF };
+
+static void select_skip(Bytes *b) {
+  uint32_t count = bytes_u32(b);
+  if (count > bytes_left(b)) bytes_fail(b, "unexpected end");
+  for (uint32_t i = 0; i < count && !b->failure; i++) value_type_read(b);
+}
+
+static void labels_skip(Bytes *b) {
+  uint32_t count = bytes_u32(b);
+  if (count > bytes_left(b)) bytes_fail(b, "unexpected end");
+  for (uint64_t i = 0; i <= count && !b->failure; i++) bytes_u32(b);
+}
+
+/* Any block type will do whose index is a number: whether the type is there is a question of validity. */
+static void block_skip(Skim *skim, Bytes *b) {
+  Bytes ahead = *b;
+  BlockType ignored;
+  if (block_type_read(b, skim->module, &ignored)) return;
+  int64_t index = bytes_s33(&ahead);
+  if (!ahead.failure && index >= 0) *b = ahead;
+}
+
+/* Where there is no data segment at all the count may be missing: the index is invalid then, not malformed. */
+static void data_skip(Skim *skim, Bytes *b) {
+  const uint8_t *start = b->at;
+  bytes_u32(b);
+  if (skim->module->has_data_count || !skim->module->data_count || b->failure) return;
+  b->at = start;
+  bytes_fail(b, "data count section required");
+}
+
+static void immediate_skip(Skim *skim, Bytes *b, Immediate immediate) {
+  switch (immediate) {
+    case IMM_NONE: break;
+    case IMM_BLOCK: block_skip(skim, b); break;
+    case IMM_LABELS: labels_skip(b); break;
+    case IMM_LABEL: case IMM_FUNCTION: case IMM_LOCAL: case IMM_GLOBAL: case IMM_TABLE: case IMM_ELEMENT: bytes_u32(b); break;
+    case IMM_INDIRECT: case IMM_ELEMENT_TABLE: case IMM_TABLE_TABLE: bytes_u32(b), bytes_u32(b); break;
+    case IMM_MEMARG: memarg_read(b); break;
+    case IMM_MEMORY: zero_read(b); break;
+    case IMM_MEMORY_MEMORY: zero_read(b), zero_read(b); break;
+    case IMM_I32: bytes_s32(b); break;
+    case IMM_I64: bytes_s64(b); break;
+    case IMM_F32: bytes_take(b, 4); break;
+    case IMM_F64: bytes_take(b, 8); break;
+    case IMM_SELECT: select_skip(b); break;
+    case IMM_REFTYPE: reference_type_read(b); break;
+    case IMM_DATA: data_skip(skim, b); break;
+    case IMM_DATA_MEMORY: data_skip(skim, b), zero_read(b); break;
+  }
+}
+
+/* One instruction with its immediates; *op is OP_NOP for a vector instruction, which needs no more here. */
+static void instruction_skip(Skim *skim, Bytes *b, Op *op) {
+  Bytes ahead = *b;
+  if (op_read_later(b, op, &skim->later)) {
+    immediate_skip(skim, b, op_info[*op].immediate);
+    return;
+  }
+  if (ahead.at >= ahead.end || *ahead.at != 0xfd) return;
+  bytes_u8(&ahead);
+  uint32_t number = bytes_u32(&ahead);
+  if (ahead.failure || !vector_skip(&ahead, number)) return;
+  *b = ahead;
+  skim->later.proposal = NULL;
+  *op = OP_NOP;
+}
+
+lun_status code_skim(Skim *skim, Bytes *b) {
+  skim->open.count = 0;
+  skim->later.proposal = NULL;
+  for (;;) {
+    const uint8_t *start = b->at;
+    Op op;
+    instruction_skip(skim, b, &op);
+    if (b->failure) return LUN_MALFORMED;
+    switch (op) {
+      case OP_BLOCK: case OP_LOOP: case OP_IF:
+        if (!vec_push(&skim->open, op == OP_IF ? BLOCK_IF : BLOCK_PLAIN)) return LUN_NO_MEMORY;
+        break;
+      case OP_ELSE:
+        if (!skim->open.count || skim->open.items[skim->open.count - 1] != BLOCK_IF) {
+          b->at = start;
+          bytes_fail(b, "END opcode expected, not an else outside an if");
+          return LUN_MALFORMED;
+        }
+        skim->open.items[skim->open.count - 1] = BLOCK_PLAIN;
+        break;
+      case OP_END:
+        if (skim->open.count == 0) return LUN_OK;
+        skim->open.count--;
+        break;
+      default: break;
+    }
+  }
+}
+
+bool locals_read(Bytes *b, LocalGroup group, void *self) {
+  uint32_t groups = bytes_u32(b);
+  uint64_t sum = 0;
+  for (uint32_t i = 0; i < groups && !b->failure; i++) {
+    const uint8_t *start = b->at;
+    uint32_t count = bytes_u32(b);
+    lun_type type = value_type_read(b);
+    sum += count;
+    if (sum > UINT32_MAX && !b->failure) {
+      b->at = start;
+      bytes_fail(b, "too many locals");
+    }
+    if (!b->failure && count && group && !group(self, count, type)) return false;
+  }
+  return !b->failure;
+}
+
+lun_status body_skim(Skim *skim, Bytes *b) {
+  skim->later.proposal = NULL;
+  if (!locals_read(b, NULL, NULL)) return LUN_MALFORMED;
+  lun_status status = code_skim(skim, b);
+  if (status == LUN_OK && bytes_left(b)) {
+    bytes_fail(b, "section size mismatch: bytes behind the end of the function");
+    return LUN_MALFORMED;
+  }
+  return status;
+}
+
+void skim_clear(Skim *skim) { vec_clear(&skim->open); }
