@@ -224,7 +224,11 @@ Module *lun_instance_module(const Instance *in) { return in->module; }
 void **lun_instance_data(Instance *in) { return &in->data; }
 
 bool lun_instance_export(const Instance *in, const char *name, lun_extern *out) {
-  const Export *export = in->is_closed ? NULL : export_find(in->module, name, strlen(name));
+  return lun_instance_export_sized(in, name, strlen(name), out);
+}
+
+bool lun_instance_export_sized(const Instance *in, const char *name, size_t size, lun_extern *out) {
+  const Export *export = in->is_closed ? NULL : export_find(in->module, name, size);
   if (!export) return false;
   out->kind = export->kind;
   switch (export->kind) {

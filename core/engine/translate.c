@@ -302,11 +302,13 @@ static void translate_br_table(Translator *t) {
 }
 
 /* ---- calls ---- */
-/* Arguments to their homes; the distance from this frame to the callee's. */
+/* Arguments to their homes; the distance from this frame to the callee's. The callee's header is written before the callee
+ * checks the limit: it belongs to this frame's share. */
 static uint32_t prepare_call(Translator *t, const FunctionType *type, uint32_t slots) {
   settle(t, type->signature.param_count);
-  int32_t first = t->height - (int32_t)type->param_slots;
-  return (uint32_t)(first + (int32_t)slots + 2);
+  int32_t delta = t->height - (int32_t)type->param_slots + (int32_t)slots + 2;
+  if (delta > t->frame_slots) t->frame_slots = delta;
+  return (uint32_t)delta;
 }
 
 static void finish_call(Translator *t, const FunctionType *type, uint32_t delta) {

@@ -73,6 +73,8 @@ LUN_API lun_store *lun_instance_store(const lun_instance *instance);
 LUN_API lun_module *lun_instance_module(const lun_instance *instance);
 /* False where the instance exports nothing of that name. */
 LUN_API bool lun_instance_export(const lun_instance *instance, const char *name, lun_extern *out);
+/* The same for a name that may hold NUL bytes. */
+LUN_API bool lun_instance_export_sized(const lun_instance *instance, const char *name, size_t size, lun_extern *out);
 /* The exported function, or NULL. */
 LUN_API lun_function *lun_instance_function(const lun_instance *instance, const char *export_name);
 /* By index in the module, imported functions included (for a host import the bound host function); NULL: out of range. */
