@@ -12,6 +12,7 @@
 #include <lunette/store.h>
 #include <lunette/value.h>
 #include <lunette/wasi.h>
+#include <lunette/where.h>
 
 #ifdef __cplusplus
 extern "C" {
