@@ -266,8 +266,12 @@ void link_branch(Translator *t, Control *control, uint32_t word) {
 
 void place_label(Translator *t, Control *control) {
   if (t->failed) return;
+  if (t->label != t->code.count) t->label_branches.count = 0;
+  t->label = (uint32_t)t->code.count;
   for (int32_t word = control->chain; word >= 0;) {
     int32_t before = t->code.items[word].c;
+    if (t->code.items[word].handler == handler_of(CODE_BR) && !t->code.items[word].b && !vec_push(&t->label_branches, (uint32_t)word))
+      t->failed = true;
     t->code.items[word].c = (int32_t)t->code.count - word;
     word = before;
   }
@@ -298,6 +302,13 @@ bool label_values_in_place(const Translator *t, const Control *control) {
   return count == 0 || t->failed || t->operands.items[t->operands.count - count].home == control->base;
 }
 
+/* A branch to a return is a return. */
+static void finish_return(Translator *t, uint32_t word) {
+  if (t->failed || word != t->label) return;
+  for (size_t i = 0; i < t->label_branches.count; i++) t->code.items[t->label_branches.items[i]] = t->code.items[word];
+  t->label_branches.count = 0;
+}
+
 /* Results go to the param slots, which may be among their sources: those are put aside first. */
 void emit_return(Translator *t) {
   const FunctionType *type = &t->function->type->type;
@@ -310,7 +321,7 @@ void emit_return(Translator *t) {
     if (can_redirect(t, top)) {
       t->code.items[t->last].a = (int16_t)to;
     } else if (top->width == 1 && top->kind != OPERAND_CONST && !t->far) {
-      emit(t, CODE_RETURN1, to, top->kind == OPERAND_LOCAL ? top->slot : top->home, 0);
+      finish_return(t, emit(t, CODE_RETURN1, to, top->kind == OPERAND_LOCAL ? top->slot : top->home, 0));
       return;
     } else {
       move_to(t, top, to);
@@ -325,5 +336,5 @@ void emit_return(Translator *t) {
       to += t->operands.items[i].width;
     }
   }
-  emit(t, CODE_RETURN, first, 0, 0);
+  finish_return(t, emit(t, CODE_RETURN, first, 0, 0));
 }

@@ -150,19 +150,19 @@ struct lun_call {
   const Word *ret;          /* CALL, BRIDGE: the true return word */
   uint8_t kind, phase;
   uint8_t entry;            /* MARK: lun_entry */
-  bool failed;              /* the callback at work said lun_call_fail */
+  bool failed;              /* a callback of this event said lun_call_fail */
   uint32_t depth;           /* CALL, HOST: 0 = not known yet, else depth + 1 */
-  Function *function;       /* CALL, HOST: the callee */
   uint64_t serial;          /* not 0: borrowed stacks taken in the callback at work carry it */
-  uint64_t id;              /* CALL */
-  void *set;                /* CALL: the listeners, frozen */
-  Slot *params;             /* CALL: saved, or NULL */
-  uint32_t offset;          /* CALL in abort: where this frame stands; UINT32_MAX: unknown */
+  Function *function;       /* CALL, HOST: the callee */
   union {
+    void *set;              /* CALL: the listeners, frozen */
     Instance *instance;     /* BRIDGE: the caller's */
-    uint32_t current;       /* CALL: the listener at work */
-    Slot *end;              /* MARK: the store's `end` before the run */
+    Record *outer;          /* MARK: of the run further out */
   };
+  uint64_t id;              /* CALL */
+  Slot *params;             /* CALL: saved, or NULL */
+  uint32_t current;         /* CALL: the listener at work */
+  uint32_t offset;          /* CALL in abort: where this frame stands; UINT32_MAX: unknown */
   Hearing hearings[];       /* CALL: one per listener of the set, then the saved params */
 };
 
@@ -209,7 +209,8 @@ struct lun_store {
   Slot *stack;              /* mapped, with an unmapped page behind it */
   size_t stack_bytes;
   uintptr_t true_limit;
-  Slot *end;                /* of the used part, wherever C code is called: re-entry frames start here */
+  Slot *unwind_end;         /* above the frame that failed: what abort callbacks call begins there */
+  Record *mark;             /* of the innermost run */
   char *records;            /* the side stack's mapping */
   size_t records_bytes;
   size_t hearings;          /* listeners per call for which it cannot run out before the frames do */
@@ -290,7 +291,23 @@ LUN_MUST_CHECK lun_status invoke(Function *function, const Slot *params, Slot *r
 LUN_MUST_CHECK lun_status host_call(Store *store, Function *function, Slot *fp);
 /* At a raised flag: what ends the run, or LUN_OK. Lowers the flag. */
 lun_status safepoint(Store *store);
-Record *record_push(Store *store, RecordKind kind, Slot *fp, size_t extra);   /* NULL: no room */
+/* A record of sizeof(Record) + extra bytes, a multiple of 16; NULL: no room. The caller fills what its kind needs. */
+static inline Record *record_push(Store *store, RecordKind kind, Phase phase, Slot *fp, size_t extra) {
+  Record *record = (Record *)(void *)store->record_free;
+  if (UNLIKELY((size_t)(store->record_end - store->record_free) < sizeof *record + extra)) return NULL;
+  store->record_free += sizeof *record + extra;
+  record->prev = store->record;
+  record->fp = fp;
+  record->kind = (uint8_t)kind;
+  record->phase = (uint8_t)phase;
+  record->entry = 0;
+  record->failed = false;
+  record->depth = 0;
+  record->serial = 0;
+  store->record = record;
+  return record;
+}
+_Static_assert(sizeof(Record) % 16 == 0, "records stay aligned");
 static inline void record_pop(Store *store) {
   store->record_free = (char *)store->record;
   store->record = store->record->prev;

@@ -6,26 +6,6 @@
 
 #include "engine.h"
 
-Record *record_push(Store *store, RecordKind kind, Slot *fp, size_t extra) {
-  size_t bytes = (sizeof(Record) + extra + 15) & ~(size_t)15;
-  if (UNLIKELY((size_t)(store->record_end - store->record_free) < bytes)) return NULL;
-  Record *record = (Record *)(void *)store->record_free;
-  record->prev = store->record;
-  record->fp = fp;
-  record->kind = (uint8_t)kind;
-  record->phase = PHASE_NONE;
-  record->failed = false;
-  record->depth = 0;
-  record->serial = 0;
-  record->id = 0;
-  record->set = NULL;
-  record->params = NULL;
-  record->offset = UINT32_MAX;
-  store->record = record;
-  store->record_free += bytes;
-  return record;
-}
-
 /* ---- safepoints ---- */
 void store_raise(Store *store, uint32_t flag) {
   atomic_fetch_or(&store->flags, flag);
@@ -70,17 +50,14 @@ static void error_start(lun_error *error) {
 
 lun_status host_call(Store *store, Function *function, Slot *fp) {
   const FunctionType *type = &function->type->type;
-  Record *record = record_push(store, RECORD_HOST, fp, 0);
+  Record *record = record_push(store, RECORD_HOST, PHASE_HOST, fp, 0);
   if (!record) return LUN_EXHAUSTED;
   record->function = function;
-  record->phase = PHASE_HOST;
-  Slot *before = store->end, *values = fp - 2 - function->type->slots;
+  Slot *values = fp - 2 - function->type->slots;
   for (uint32_t i = 0; i < type->result_slots; i++) fp[i] = 0;
-  store->end = fp + type->result_slots;
   lun_error error;
   error_start(&error);
   lun_status status = function->callback(function->self, record, values, fp, &error);
-  store->end = before;
   record->serial = 0;
   record_pop(store);
   if (LIKELY(status == LUN_OK)) {
@@ -133,10 +110,11 @@ static void run_failed(Store *store, const Record *mark, lun_error *error) {
   bool wanted = error || (store->hooks && store->hooks->wants_stack(store));
   if (wanted && !failure.stack) failure.stack = snapshot_take(walk);
   /* Above the failed frame: what callbacks call begins there. */
-  Slot *end = point.fp + (point.function ? point.function->frame_slots : 0);
+  Slot *outer = store->unwind_end, *end = point.fp + (point.function ? point.function->frame_slots : 0);
   if ((uintptr_t)end > store->true_limit) end = (Slot *)store->true_limit;
-  store->end = end;
+  store->unwind_end = end;
   unwind(store, mark, &failure, walk);
+  store->unwind_end = outer;
   if (error && error->kind == LUN_OK) *error = failure;
   else lun_error_clear(&failure);
 }
@@ -156,6 +134,19 @@ static void run_over(Store *store) {
   }
 }
 
+/* The end of the used part of the stack, as the topmost record tells: C code runs in a callback or a host function, or there
+ * is no run. */
+static Slot *stack_end(const Store *store) {
+  const Record *record = store->record;
+  if (!record) return store->stack;
+  switch (record->phase) {
+  case PHASE_BEFORE:
+  case PHASE_HOST: return record->fp + record->function->frame_slots;
+  case PHASE_AFTER: return record->fp;
+  default: return store->unwind_end;
+  }
+}
+
 lun_status invoke(Function *function, const Slot *params, Slot *results, lun_entry entry, lun_error *error) {
   Store *store = function->store;
   const Type *type = function->type;
@@ -163,11 +154,12 @@ lun_status invoke(Function *function, const Slot *params, Slot *results, lun_ent
   if (function->instance && function->instance->is_closed) return lun_error_set(error, LUN_USAGE, "the instance is closed");
   if (store->runs >= store->options.max_runs)
     return lun_error_set(error, LUN_EXHAUSTED, "more than %u runs inside one another", (unsigned)store->options.max_runs);
-  Slot *base = store->end, *fp = base + type->slots + 2;
-  Record *mark = (uintptr_t)fp <= store->true_limit ? record_push(store, RECORD_MARK, fp, 0) : NULL;
+  Slot *base = stack_end(store), *fp = base + type->slots + 2;
+  Record *mark = (uintptr_t)fp <= store->true_limit ? record_push(store, RECORD_MARK, PHASE_NONE, fp, 0) : NULL;
   if (!mark) return lun_error_set(error, LUN_EXHAUSTED, "call stack exhausted");
   mark->entry = (uint8_t)entry;
-  mark->end = base;
+  mark->outer = store->mark;
+  store->mark = mark;
   if (type->type.param_slots) memcpy(base, params, type->type.param_slots * sizeof *base);
   fp[-2] = 0;
   fp[-1] = (Slot)(uintptr_t)exit_word;
@@ -178,7 +170,7 @@ lun_status invoke(Function *function, const Slot *params, Slot *results, lun_ent
   lun_status status = store->outcome;
   if (status != LUN_OK) run_failed(store, mark, error);
   else if (type->type.result_slots) memcpy(results, base, type->type.result_slots * sizeof *base);
-  store->end = base;
+  store->mark = mark->outer;
   record_pop(store);
   run_over(store);
   return status;

@@ -229,7 +229,7 @@ HANDLER(CALL) {
 
 /* Pushes the bridge over which the callee's frame at `frame` returns to this instance. */
 static __attribute__((noinline)) bool bridge(const Word *ret, Slot *frame, Store *store) {
-  Record *record = record_push(store, RECORD_BRIDGE, frame, 0);
+  Record *record = record_push(store, RECORD_BRIDGE, PHASE_NONE, frame, 0);
   if (!record) return false;
   record->ret = ret;
   record->instance = instance_at(ret);

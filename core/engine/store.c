@@ -51,7 +51,6 @@ static bool reserve_stack(Store *store) {
   char *stack = mmap(NULL, store->stack_bytes + page, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (stack == MAP_FAILED) return false;
   store->stack = (Slot *)(void *)stack;
-  store->end = store->stack;
   store->true_limit = (uintptr_t)stack + store->stack_bytes;
   atomic_store(&store->limit, store->true_limit);
   return mprotect(stack, store->stack_bytes, PROT_READ | PROT_WRITE) == 0;

@@ -295,7 +295,7 @@ static void translate_br_table(Translator *t) {
   /* The words of the table can be where a safepoint ends the run. */
   for (uint32_t i = 0; i <= count && !t->failed; i++) {
     mark_offset(t);
-    emit(t, CODE_BR, 0, 0, 0);
+    emit(t, CODE_BR, 0, 1, 0); /* b: a target, never run itself */
   }
   for (uint32_t i = 0; i <= count && !t->failed; i++) link_target(t, table + 1 + i, bytes_u32(&targets));
   t->dead = true;
@@ -561,6 +561,7 @@ static void begin(Translator *t, Function *function) {
   t->code.count = t->operands.count = t->controls.count = 0;
   t->local_slots.count = t->local_widths.count = t->local_uses.count = 0;
   t->offsets.bytes.count = 0, t->offsets.word = t->offsets.offset = 0;
+  t->label = UINT32_MAX, t->label_branches.count = 0;
   t->clean = 0, t->last = -1, t->dead = t->failed = t->wants_far = t->writes_params = false;
   int32_t slot = -2 - (int32_t)function->type->slots;
   for (uint32_t i = 0; i < signature->param_count && !t->failed; i++) t->failed = !add_local(t, signature->params[i], &slot);
@@ -623,7 +624,7 @@ lun_status translate(Function *function) {
 void translator_destroy(Translator *t) {
   if (!t) return;
   vec_clear(&t->code), vec_clear(&t->operands), vec_clear(&t->controls);
-  vec_clear(&t->local_slots), vec_clear(&t->local_widths), vec_clear(&t->local_uses);
+  vec_clear(&t->local_slots), vec_clear(&t->local_widths), vec_clear(&t->local_uses), vec_clear(&t->label_branches);
   vec_clear(&t->offsets.bytes);
   free(t);
 }

@@ -51,6 +51,8 @@ typedef struct Translator {
   int32_t last;             /* the word that produced the topmost temporary and still may be changed; -1: none */
   int last_code;
   uint32_t tables;          /* br_tables so far */
+  uint32_t label;           /* the last label placed, and the plain branches to it: where a return stands there, they return */
+  VEC(uint32_t) label_branches;
   bool dead;                /* behind an unconditional branch */
   bool far, wants_far;      /* slots beyond 16 bits: use near scratch slots and far moves */
   bool failed;              /* out of memory */

@@ -75,9 +75,13 @@ void set_drop(Set *set) {
   free(set);
 }
 
+_Static_assert(sizeof(Hearing) % 16 == 0, "records stay aligned");
+
 static Set *set_create(size_t count) {
   Set *set = calloc(1, sizeof *set + count * sizeof *set->choices);
-  if (set) set->holders = 1;
+  if (!set) return NULL;
+  set->holders = 1;
+  set->extra = (uint32_t)(count * sizeof(Hearing));
   return set;
 }
 

@@ -8,17 +8,20 @@
 #include "trace.h"
 
 /* Those that have failed in this event, told when it has been delivered to all. */
-static void settle_failures(Store *store, Record *record, size_t from) {
+static __attribute__((noinline, cold)) void settle_failures(Store *store, Record *record) {
   Trace *trace = trace_of(store);
+  record->failed = false;
+  size_t from = trace->failures.count;
+  while (from > 0 && trace->failures.items[from - 1].record == record) from--;
   for (size_t i = from; i < trace->failures.count; i++) {
     Failure failure = trace->failures.items[i];
     lun_attachment *attachment = failure.choice->attachment;
     const char *message = failure.message ? failure.message : "a listener failed";
     attachment->errors++;
     if (attachment->options.report) {
-      attachment->busy++;
+      attachment->reporting++;
       attachment->options.report(attachment->context, attachment, record, failure.choice->self, message);
-      attachment->busy--;
+      attachment->reporting--;
     }
     if (attachment->options.on_error == LUN_ON_ERROR_STOP) {
       free(store->listener_message);
@@ -35,54 +38,52 @@ static void settle_failures(Store *store, Record *record, size_t from) {
   trace->failures.count = from;
 }
 
-static inline bool hears(const Choice *choice) {
-  return LIKELY(!choice->muted) && (LIKELY(choice->attachment->busy == 0) || choice->attachment->options.reentrant);
+/* Whether a callback of the attachment is at work further out: it then called the guest, and this call is of its making. */
+static __attribute__((noinline, cold)) bool is_at_work(const Store *store, const lun_attachment *attachment) {
+  if (attachment->options.reentrant) return false;
+  if (attachment->reporting) return true;
+  for (const Record *mark = store->mark; mark; mark = mark->outer) {
+    const Record *caller = mark->prev;
+    if (caller && caller->kind == RECORD_CALL && ((const Set *)caller->set)->choices[caller->current]->attachment == attachment)
+      return true;
+  }
+  return false;
 }
 
-static inline void tell_before(Record *record, const Set *set, uint32_t index, const Slot *params) {
-  Choice *choice = set->choices[index];
+static inline void tell_before(Store *store, Record *record, const Set *set, uint32_t index, const Slot *params) {
+  const Choice *choice = set->choices[index];
   Hearing *hearing = &record->hearings[index];
   hearing->data = NULL;
-  hearing->heard = hears(choice);
+  hearing->heard = !choice->muted && (LIKELY(store->runs == 1) || !is_at_work(store, choice->attachment));
   if (!hearing->heard || !choice->listener->before) return;
   record->current = index;
-  choice->attachment->busy++;
   choice->listener->before(choice->self, record, params);
-  choice->attachment->busy--;
   record->serial = 0;
-  if (UNLIKELY(record->failed)) {
-    record->failed = false;
-    hearing->heard = false;
-  }
 }
 
 static bool enter(Store *store, Function *function, Slot *fp) {
   Set *set = function->set;
   const Type *type = function->type;
-  size_t hearings = set->count * sizeof(Hearing);
-  size_t saved = set->keeps_params ? type->type.param_slots * sizeof(Slot) : 0;
-  Record *record = record_push(store, RECORD_CALL, fp, hearings + saved);
+  size_t saved = 0;
+  if (UNLIKELY(set->keeps_params)) saved = (type->type.param_slots * sizeof(Slot) + 15) & ~(size_t)15;
+  Record *record = record_push(store, RECORD_CALL, PHASE_BEFORE, fp, set->extra + saved);
   if (UNLIKELY(!record)) return false;
   Slot *params = fp - 2 - type->slots;
-  Trace *trace = trace_of(store);
-  size_t failures = trace->failures.count;
+  record->ret = (const Word *)(uintptr_t)fp[-1];
   record->function = function;
   record->set = set;
-  record->ret = (const Word *)(uintptr_t)fp[-1];
   record->id = ++store->last_id;
+  record->params = NULL;
   set->holders++;
   fp[-1] = (Slot)(uintptr_t)after_word;
-  if (saved) {
+  if (UNLIKELY(saved)) {
     record->params = (Slot *)(void *)&record->hearings[set->count];
-    memcpy(record->params, params, saved);
+    memcpy(record->params, params, type->type.param_slots * sizeof(Slot));
   }
-  Slot *end = store->end;
-  store->end = fp + function->frame_slots;
-  record->phase = PHASE_BEFORE;
-  for (uint32_t i = 0, n = set->count; i < n; i++) tell_before(record, set, i, params);
-  if (UNLIKELY(trace->failures.count > failures)) settle_failures(store, record, failures);
+  tell_before(store, record, set, 0, params);
+  for (uint32_t i = 1, n = set->count; UNLIKELY(i < n); i++) tell_before(store, record, set, i, params);
+  if (UNLIKELY(record->failed)) settle_failures(store, record);
   record->phase = PHASE_NONE;
-  store->end = end;
   return true;
 }
 
@@ -91,25 +92,19 @@ static inline bool still_hears(const Record *record, const Choice *choice, uint3
 }
 
 static inline void tell_after(Record *record, const Set *set, uint32_t index, const Slot *results) {
-  Choice *choice = set->choices[index];
+  const Choice *choice = set->choices[index];
   if (!choice->listener->after || !still_hears(record, choice, index)) return;
   record->current = index;
-  choice->attachment->busy++;
   choice->listener->after(choice->self, record, results);
-  choice->attachment->busy--;
   record->serial = 0;
-  record->failed = false;
 }
 
 static inline void tell_abort(Record *record, const Set *set, uint32_t index, const lun_error *error) {
-  Choice *choice = set->choices[index];
+  const Choice *choice = set->choices[index];
   if (!choice->listener->abort || !still_hears(record, choice, index)) return;
   record->current = index;
-  choice->attachment->busy++;
   choice->listener->abort(choice->self, record, error);
-  choice->attachment->busy--;
   record->serial = 0;
-  record->failed = false;
 }
 
 /* The attachments in reverse, each one's listeners in the order given: where the group that ends before `end` begins. */
@@ -119,38 +114,33 @@ static uint32_t group_start(const Set *set, uint32_t end) {
   return start;
 }
 
+static __attribute__((noinline)) void tell_all_after(Record *record, const Set *set, const Slot *results) {
+  for (uint32_t last = set->count; last > 0;) {
+    uint32_t first = group_start(set, last);
+    for (uint32_t i = first; i < last; i++) tell_after(record, set, i, results);
+    last = first;
+  }
+}
+
 static void leave(Store *store, Record *record, const Slot *results) {
   Set *set = record->set;
-  Trace *trace = trace_of(store);
-  size_t failures = trace->failures.count;
-  Slot *end = store->end;
-  store->end = record->fp;
   record->phase = PHASE_AFTER;
-  if (LIKELY(set->count == 1)) {
-    tell_after(record, set, 0, results);
-  } else {
-    for (uint32_t last = set->count; last > 0;) {
-      uint32_t first = group_start(set, last);
-      for (uint32_t i = first; i < last; i++) tell_after(record, set, i, results);
-      last = first;
-    }
-  }
-  if (UNLIKELY(trace->failures.count > failures)) settle_failures(store, record, failures);
-  store->end = end;
-  set_drop(set);
+  if (LIKELY(set->count == 1)) tell_after(record, set, 0, results);
+  else tell_all_after(record, set, results);
+  if (UNLIKELY(record->failed)) settle_failures(store, record);
+  if (LIKELY(set->holders > 1)) set->holders--;
+  else set_drop(set);
 }
 
 static void abort_call(Store *store, Record *record, const lun_error *error) {
   Set *set = record->set;
-  Trace *trace = trace_of(store);
-  size_t failures = trace->failures.count;
   record->phase = PHASE_ABORT;
   for (uint32_t last = set->count; last > 0;) {
     uint32_t first = group_start(set, last);
     for (uint32_t i = first; i < last; i++) tell_abort(record, set, i, error);
     last = first;
   }
-  if (trace->failures.count > failures) settle_failures(store, record, failures);
+  if (record->failed) settle_failures(store, record);
   set_drop(set);
 }
 
@@ -168,12 +158,12 @@ const TraceHooks trace_hooks = {
 
 void lun_call_fail(lun_call *call, const char *message) {
   if (call->kind != RECORD_CALL || call->phase == PHASE_NONE) return;
-  Store *store = call->function->store;
   const Set *set = call->set;
   call->failed = true;
+  if (call->phase == PHASE_BEFORE) call->hearings[call->current].heard = false;
   size_t size = strlen(message) + 1;
   char *copy = malloc(size);
   if (copy) memcpy(copy, message, size);
-  Failure failure = { set->choices[call->current], copy };
-  if (!vec_push(&trace_of(store)->failures, failure)) free(copy);
+  Failure failure = { call, set->choices[call->current], copy };
+  if (!vec_push(&trace_of(call->function->store)->failures, failure)) free(copy);
 }

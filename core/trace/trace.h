@@ -20,6 +20,7 @@ typedef struct Choice {
 typedef struct Set {
   uint32_t holders;         /* its function, and each open call */
   uint32_t count;
+  uint32_t extra;           /* bytes of a record behind its head, less the saved params */
   bool keeps_params;
   Choice *choices[];        /* those of one attachment stand together */
 } Set;
@@ -36,12 +37,13 @@ struct lun_attachment {
   size_t table_room, table_count;
   uint64_t holders;         /* sets that name it, and the handle */
   uint64_t functions, errors, muted;
-  uint32_t busy;            /* its callbacks at work */
+  uint32_t reporting;       /* its report at work */
   bool detached, dropped;
 };
 
 /* A listener that failed while an event was delivered. */
 typedef struct Failure {
+  const Record *record;
   Choice *choice;
   char *message;
 } Failure;
