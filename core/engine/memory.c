@@ -32,10 +32,12 @@ lun_status memory_create(Store *store, uint64_t min, uint64_t max, Memory **out,
   Memory *memory = calloc(1, sizeof *memory);
   if (!memory) return lun_error_set(error, LUN_NO_MEMORY, "out of memory");
   *memory = (Memory){ .max = max, .holders = 1, .store = store };
-  if (min > pages_most(memory) || !memory_resize(memory, min * LUN_PAGE)) {
+  uint64_t most = pages_most(memory);
+  if (min > most || !memory_resize(memory, min * LUN_PAGE)) {
     free(memory);
-    return lun_error_set(error, LUN_NO_MEMORY, "a memory of %llu pages is more than the system or the limit allows",
-                         (unsigned long long)min);
+    if (min <= most) return lun_error_set(error, LUN_NO_MEMORY, "no memory for %llu pages", (unsigned long long)min);
+    return lun_error_set(error, LUN_EXHAUSTED, "a memory of %llu pages is over the limit of %llu", (unsigned long long)min,
+                         (unsigned long long)most);
   }
   if (!vec_push(&store->memories, memory)) {
     memory_drop(memory);

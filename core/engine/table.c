@@ -22,10 +22,12 @@ lun_status table_create(Store *store, lun_type type, uint64_t min, uint64_t max,
   Table *table = calloc(1, sizeof *table);
   if (!table) return lun_error_set(error, LUN_NO_MEMORY, "out of memory");
   *table = (Table){ .type = type, .max = max, .holders = 1, .store = store };
-  if (min > store->options.max_table_elements || !table_resize(table, (uint32_t)min, 0)) {
+  bool allowed = min <= store->options.max_table_elements;
+  if (!allowed || !table_resize(table, (uint32_t)min, 0)) {
     free(table);
-    return lun_error_set(error, LUN_NO_MEMORY, "a table of %llu elements is more than the system or the limit allows",
-                         (unsigned long long)min);
+    if (allowed) return lun_error_set(error, LUN_NO_MEMORY, "no memory for a table of %llu elements", (unsigned long long)min);
+    return lun_error_set(error, LUN_EXHAUSTED, "a table of %llu elements is over the limit of %u", (unsigned long long)min,
+                         (unsigned)store->options.max_table_elements);
   }
   if (!vec_push(&store->tables, table)) {
     free(table->items);
