@@ -30,7 +30,7 @@
 #include <lunette/lunette.h>
 
 /* The module lunette.core, as `require` opens it. */
-int luaopen_lunette_core(lua_State *L);
+LUN_API int luaopen_lunette_core(lua_State *L);
 
 /* What the session uses and does not own. */
 typedef struct binding_loan {

@@ -1,0 +1,409 @@
+/* SPDX-License-Identifier: MIT */
+/* Attaching from Lua, and the attachment class.
+ *
+ * An attachment has members, each a Lua factory or a where with its listener; the engine asks them which listener a
+ * definition gets. What they answer is looked up by the Lua value, so that one listener stays one, and muting it mutes it
+ * everywhere. The userdata is anchored until the engine lets go: forgetting the handle detaches nothing. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "attachment.h"
+
+/* ---- listeners ---- */
+static int field_anchor(lua_State *L, Session *session, int index, const char *name) {
+  switch (lua_getfield(L, index, name)) {
+  case LUA_TFUNCTION:
+    return session_anchor(L, session);
+  case LUA_TNIL:
+    lua_pop(L, 1);
+    return LUA_NOREF;
+  default:
+    return luaL_error(L, "a listener's %s must be a function, got %s", name, luaL_typename(L, -1));
+  }
+}
+
+static int no_callbacks(lua_State *L, int index) {
+  static const char *const names[] = { "before", "after", "abort" };
+  for (lua_pushnil(L); lua_next(L, index); lua_pop(L, 1)) {
+    const char *nearest = lua_type(L, -2) == LUA_TSTRING ? lun_nearest(lua_tostring(L, -2), names, 3) : NULL;
+    if (nearest) return luaL_error(L, "a listener has no '%s'; did you mean '%s'?", lua_tostring(L, -2), nearest);
+  }
+  return luaL_error(L, "a listener needs one of before, after, abort");
+}
+
+static void read_callbacks(lua_State *L, Attachment *attachment, Listener *listener, int index) {
+  Session *session = attachment->head.session;
+  if (lua_type(L, index) == LUA_TFUNCTION) {
+    lua_pushvalue(L, index);
+    listener->before = session_anchor(L, session);
+    return;
+  }
+  listener->before = field_anchor(L, session, index, "before");
+  listener->after = field_anchor(L, session, index, "after");
+  listener->abort = field_anchor(L, session, index, "abort");
+  if (listener->before == LUA_NOREF && listener->after == LUA_NOREF && listener->abort == LUA_NOREF) no_callbacks(L, index);
+}
+
+static Listener *listener_new(lua_State *L, Attachment *attachment) {
+  Listener *listener = calloc(1, sizeof *listener);
+  if (!listener) luaL_error(L, "not enough memory");
+  listener->attachment = attachment;
+  listener->before = listener->after = listener->abort = LUA_NOREF;
+  listener->next = attachment->listeners;
+  attachment->listeners = listener; /* from here on it goes with the attachment, whatever raises */
+  return listener;
+}
+
+static bool is_listener(lua_State *L, int index) {
+  return lua_type(L, index) == LUA_TFUNCTION || lua_type(L, index) == LUA_TTABLE;
+}
+
+/* The listener of the Lua value at `index`, a function or a table. Raises. */
+static Listener *listener_of(lua_State *L, Attachment *attachment, int index) {
+  Listener *listener;
+  session_anchors(L, attachment->head.session);
+  lua_rawgeti(L, -1, attachment->known);
+  lua_pushvalue(L, index);
+  if (lua_rawget(L, -2) == LUA_TLIGHTUSERDATA) {
+    listener = lua_touserdata(L, -1);
+    lua_pop(L, 3);
+    return listener;
+  }
+  lua_pop(L, 1);
+  listener = listener_new(L, attachment);
+  read_callbacks(L, attachment, listener, index);
+  lua_pushvalue(L, index);
+  lua_pushlightuserdata(L, listener);
+  lua_rawset(L, -3);
+  lua_pop(L, 2);
+  return listener;
+}
+
+/* ---- asking ---- */
+typedef struct Asking {
+  Member *member;
+  const lun_definition *definition;
+  Listener *answer;
+} Asking;
+
+/* The factory is on top of L. */
+static int wrong_answer(lua_State *L, const lun_definition *definition, const char *got) {
+  lua_Debug info;
+  lua_getinfo(L, ">S", &info);
+  return luaL_error(L, "%s:%d: factory must return a listener or nil, got %s (for %s, #%d)", info.short_src, info.linedefined, got,
+                    lun_definition_name(definition), (int)lun_definition_index(definition));
+}
+
+static int ask_inside(lua_State *L) {
+  Asking *asking = lua_touserdata(L, 1);
+  const Member *member = asking->member;
+  Session *session = member->attachment->head.session;
+  session_anchors(L, session);
+  if (member->where != LUA_NOREF) {
+    lua_rawgeti(L, 2, member->where);
+    if (!where_wants(L, 3, session, asking->definition)) return 0;
+    lua_pop(L, 1);
+  }
+  if (member->listener) {
+    asking->answer = member->listener;
+    return 0;
+  }
+  lua_rawgeti(L, 2, member->factory);
+  definition_push(L, session, asking->definition);
+  lua_call(L, 1, 1);
+  if (!lua_toboolean(L, 3)) return 0;
+  if (!is_listener(L, 3)) {
+    const char *got = luaL_typename(L, 3);
+    lua_rawgeti(L, 2, member->factory);
+    return wrong_answer(L, asking->definition, got);
+  }
+  asking->answer = listener_of(L, member->attachment, 3);
+  return 0;
+}
+
+/* The error on top: kept for the one who attaches, told to everybody when an instance is made later. */
+static void asked_in_vain(lua_State *L, Attachment *attachment) {
+  Session *session = attachment->head.session;
+  if (attachment->attaching) {
+    session_anchors(L, session);
+    lua_insert(L, -2);
+    lua_rawseti(L, -2, attachment->problem); /* the place is there: needs no memory */
+    lua_pop(L, 1);
+  } else {
+    if (!attachment->has_problem) session_message(session, lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : "a factory failed");
+    lua_pop(L, 1);
+  }
+  attachment->has_problem = true;
+}
+
+static lun_choice ask(void *context, const lun_definition *definition, lun_instance *instance) {
+  static const lun_choice none = { NULL, NULL };
+  Asking asking = { context, definition, NULL };
+  Attachment *attachment = asking.member->attachment;
+  lua_State *L = attachment->head.session->L;
+  Context outer = attachment->head.session->context;
+  int status, base;
+  (void)instance;
+  if ((attachment->attaching && attachment->has_problem) || !lua_checkstack(L, 10)) return none;
+  base = lua_gettop(L) + 1;
+  lua_pushcfunction(L, error_text_handler);
+  lua_pushcfunction(L, ask_inside);
+  lua_pushlightuserdata(L, &asking);
+  attachment->head.session->context = CONTEXT_LISTENER;
+  status = lua_pcall(L, 1, 0, attachment->attaching ? 0 : base);
+  attachment->head.session->context = outer;
+  if (status != LUA_OK) asked_in_vain(L, attachment);
+  lua_settop(L, base - 1);
+  if (!asking.answer) return none;
+  return (lun_choice){ listener_kind(asking.answer), asking.answer };
+}
+
+/* ---- the end ---- */
+static void release(void *context) {
+  Attachment *attachment = context;
+  Session *session = attachment->head.session;
+  if (attachment->released) return;
+  attachment->released = true;
+  attachment->handle = NULL;
+  box_pool_clear(session, &attachment->boxes);
+  for (Listener *listener = attachment->listeners, *next; listener; listener = next) {
+    next = listener->next;
+    session_unanchor(session, listener->before);
+    session_unanchor(session, listener->after);
+    session_unanchor(session, listener->abort);
+    free(listener->failure);
+    free(listener);
+  }
+  attachment->listeners = NULL;
+  for (size_t i = 0; i < attachment->member_count; i++) {
+    session_unanchor(session, attachment->members[i].where);
+    session_unanchor(session, attachment->members[i].factory);
+  }
+  free(attachment->members);
+  attachment->members = NULL;
+  attachment->member_count = 0;
+  session_unanchor(session, attachment->on_error);
+  session_unanchor(session, attachment->known);
+  session_unanchor(session, attachment->problem);
+  session_unanchor(session, attachment->self);
+}
+
+/* ---- attaching ---- */
+static void check_options(lua_State *L, int index) {
+  static const char *const names[] = { "name", "on_error", "params", "reentrant" };
+  for (lua_pushnil(L); lua_next(L, index); lua_pop(L, 1)) {
+    const char *key = lua_type(L, -2) == LUA_TSTRING ? lua_tostring(L, -2) : "?", *nearest;
+    bool known = false;
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) known = known || strcmp(key, names[i]) == 0;
+    if (known) continue;
+    nearest = lun_nearest(key, names, sizeof names / sizeof *names);
+    luaL_error(L, nearest ? "no such option: %s; did you mean '%s'?" : "no such option: %s", key, nearest);
+  }
+}
+
+static lun_on_error on_error_of(lua_State *L, int index, Attachment *attachment) {
+  const char *text;
+  switch (lua_getfield(L, index, "on_error")) {
+  case LUA_TNIL:
+    lua_pop(L, 1);
+    return attachment->head.session->strict ? LUN_ON_ERROR_STOP : LUN_ON_ERROR_REPORT;
+  case LUA_TFUNCTION:
+    attachment->on_error = session_anchor(L, attachment->head.session);
+    return LUN_ON_ERROR_REPORT;
+  default:
+    text = lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : "";
+    lua_pop(L, 1);
+    if (strcmp(text, "stop") == 0) return LUN_ON_ERROR_STOP;
+    if (strcmp(text, "report") != 0) luaL_error(L, "on_error must be \"report\", \"stop\" or a function");
+    return LUN_ON_ERROR_REPORT;
+  }
+}
+
+static bool option(lua_State *L, int index, const char *name) {
+  bool value;
+  lua_getfield(L, index, name);
+  value = lua_toboolean(L, -1);
+  lua_pop(L, 1);
+  return value;
+}
+
+/* Reads {where=, factory=} or {where=, listener=}, on top of L. */
+static void read_member(lua_State *L, Member *member) {
+  int index = lua_gettop(L);
+  Session *session = member->attachment->head.session;
+  if (lua_getfield(L, index, "where") != LUA_TNIL) member->where = session_anchor(L, session);
+  if (lua_getfield(L, index, "factory") != LUA_TNIL) {
+    if (lua_type(L, -1) != LUA_TFUNCTION) luaL_error(L, "a factory (a function) expected, got %s", luaL_typename(L, -1));
+    member->factory = session_anchor(L, session);
+  } else {
+    lua_getfield(L, index, "listener");
+    if (!is_listener(L, -1))
+      luaL_error(L, "a listener (a function, or a table with before, after, abort) expected, got %s", luaL_typename(L, -1));
+    member->listener = listener_of(L, member->attachment, lua_gettop(L));
+  }
+  lua_settop(L, index);
+}
+
+static void read_members(lua_State *L, Attachment *attachment, int index) {
+  size_t count = (size_t)luaL_len(L, index);
+  attachment->members = calloc(count + 1, sizeof *attachment->members);
+  if (!attachment->members) luaL_error(L, "not enough memory");
+  for (size_t i = 0; i < count; i++) {
+    Member *member = &attachment->members[i];
+    *member = (Member){ attachment, LUA_NOREF, LUA_NOREF, NULL };
+    attachment->member_count = i + 1;
+    lua_geti(L, index, (lua_Integer)i + 1);
+    read_member(L, member);
+    lua_pop(L, 1);
+  }
+}
+
+/* (attachment, members, options, out): all that may raise before the engine is asked. */
+static int prepare(lua_State *L) {
+  Attachment *attachment = lua_touserdata(L, 1);
+  lun_attach_options *options = lua_touserdata(L, 4);
+  Session *session = attachment->head.session;
+  lua_pushvalue(L, 1);
+  attachment->self = session_anchor(L, session);
+  lua_pushboolean(L, false);
+  attachment->problem = session_anchor(L, session);
+  lua_newtable(L);
+  attachment->known = session_anchor(L, session);
+  read_members(L, attachment, 2);
+  check_options(L, 3);
+  options->on_error = on_error_of(L, 3, attachment);
+  options->params = option(L, 3, "params");
+  options->reentrant = option(L, 3, "reentrant");
+  lua_getfield(L, 3, "name");
+  options->name = luaL_optstring(L, -1, NULL); /* the table keeps it */
+  lua_setiuservalue(L, 1, 2);
+  return 0;
+}
+
+static bool attach(lua_State *L, Attachment *attachment, const lun_attach_options *options, lun_error *error) {
+  Session *session = attachment->head.session;
+  lua_State *outer = session->L;
+  lun_factory_entry *entries = calloc(attachment->member_count + 1, sizeof *entries);
+  lun_status status;
+  if (!entries) return lun_error_set(error, LUN_NO_MEMORY, "out of memory") == LUN_OK;
+  for (size_t i = 0; i < attachment->member_count; i++) entries[i] = (lun_factory_entry){ ask, &attachment->members[i] };
+  session->L = L;
+  attachment->attaching = true;
+  status = lun_store_attach_multi(session->store, entries, attachment->member_count, attachment, options, &attachment->handle, error);
+  attachment->attaching = false;
+  session->L = outer;
+  free(entries);
+  return status == LUN_OK;
+}
+
+/* (session, members, options) -> attachment */
+int core_attach(lua_State *L) {
+  Session *session = session_check(L, 1);
+  lun_attach_options options = { .report = listener_report, .release = release };
+  lun_error error = LUN_ERROR_INIT;
+  Attachment *attachment;
+  luaL_checktype(L, 2, LUA_TTABLE);
+  luaL_checktype(L, 3, LUA_TTABLE);
+  lua_settop(L, 3);
+  luaL_checkstack(L, 30, NULL);
+  attachment = object_new(L, &attachment_class, session, sizeof *attachment);
+  attachment->self = attachment->problem = attachment->known = attachment->on_error = LUA_NOREF;
+  lua_pushcfunction(L, prepare);
+  lua_pushvalue(L, 4);
+  lua_pushvalue(L, 2);
+  lua_pushvalue(L, 3);
+  lua_pushlightuserdata(L, &options);
+  if (lua_pcall(L, 4, 0, 0) != LUA_OK) {
+    release(attachment);
+    return lua_error(L);
+  }
+  if (!attach(L, attachment, &options, &error)) {
+    release(attachment);
+    return error_raise(L, session, &error);
+  }
+  if (!attachment->has_problem) return 1;
+  attachment->has_problem = false;
+  session_anchors(L, session);
+  lua_rawgeti(L, -1, attachment->problem);
+  lun_attachment_detach(attachment->handle, LUN_DROP);
+  attachment->handle = NULL;
+  return lua_error(L);
+}
+
+/* ---- the class ---- */
+static Attachment *self(lua_State *L) {
+  return object_check(L, 1, &attachment_class);
+}
+
+static int get_name(lua_State *L) {
+  object_check_closed(L, 1, &attachment_class);
+  lua_getiuservalue(L, 1, 2);
+  return 1;
+}
+
+static int get_functions(lua_State *L) {
+  const Attachment *attachment = self(L);
+  lua_pushinteger(L, (lua_Integer)(attachment->handle ? lun_attachment_functions(attachment->handle) : attachment->functions));
+  return 1;
+}
+
+static int get_calls(lua_State *L) {
+  lua_pushinteger(L, (lua_Integer)self(L)->calls);
+  return 1;
+}
+
+static int get_errors(lua_State *L) {
+  const Attachment *attachment = self(L);
+  lua_pushinteger(L, (lua_Integer)(attachment->handle ? lun_attachment_errors(attachment->handle) : attachment->errors));
+  return 1;
+}
+
+static int get_muted(lua_State *L) {
+  const Attachment *attachment = self(L);
+  lua_pushinteger(L, (lua_Integer)(attachment->handle ? lun_attachment_muted(attachment->handle) : attachment->muted));
+  return 1;
+}
+
+/* attachment:detach([{drop=true}]) */
+static int attachment_detach(lua_State *L) {
+  Attachment *attachment = self(L);
+  lun_attachment *handle = attachment->handle;
+  bool drop = false;
+  if (!lua_isnoneornil(L, 2)) {
+    luaL_checktype(L, 2, LUA_TTABLE);
+    drop = option(L, 2, "drop");
+  }
+  if (!handle) return 0;
+  attachment->errors = lun_attachment_errors(handle);
+  attachment->muted = lun_attachment_muted(handle);
+  attachment->handle = NULL;
+  lun_attachment_detach(handle, drop ? LUN_DROP : 0);
+  return 0;
+}
+
+static int attachment_pause(lua_State *L) {
+  self(L)->paused = true;
+  return 0;
+}
+
+static int attachment_resume(lua_State *L) {
+  self(L)->paused = false;
+  return 0;
+}
+
+static int attachment_tostring(lua_State *L) {
+  const Attachment *attachment = object_check_closed(L, 1, &attachment_class);
+  lua_getiuservalue(L, 1, 2);
+  lua_pushfstring(L, "attachment %s%s", lua_isstring(L, -1) ? lua_tostring(L, -1) : "", attachment->handle ? "" : " (detached)");
+  return 1;
+}
+
+static const Field fields[] = {
+  { "name", get_name, NULL },     { "functions", get_functions, NULL }, { "calls", get_calls, NULL },
+  { "errors", get_errors, NULL }, { "muted", get_muted, NULL },         { NULL, NULL, NULL },
+};
+static const luaL_Reg methods[] = {
+  { "detach", attachment_detach }, { "pause", attachment_pause }, { "resume", attachment_resume }, { NULL, NULL },
+};
+static const luaL_Reg metamethods[] = { { "__tostring", attachment_tostring }, { NULL, NULL } };
+const Class attachment_class = { "attachment", fields, methods, metamethods, NULL, NULL };

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: MIT */
+/* Attachments from Lua: attachment.c makes them and is their class, listener.c delivers the events. */
+#ifndef LUNETTE_ATTACHMENT_H
+#define LUNETTE_ATTACHMENT_H
+
+#include "objects.h"
+
+typedef struct Attachment Attachment;
+
+/* A Lua listener, once per attachment, however many functions it listens to. */
+typedef struct Listener {
+  struct Listener *next;
+  Attachment *attachment;
+  int before, after, abort;  /* anchors, or LUA_NOREF */
+  bool reported;             /* its first failure has been told */
+  char *failure;             /* text and traceback of the last one, until it is told */
+} Listener;
+
+/* What answers for the definitions that its where wants: a listener, or a Lua factory. */
+typedef struct Member {
+  Attachment *attachment;
+  int where;                 /* anchor; LUA_NOREF: all */
+  int factory;               /* anchor, or LUA_NOREF */
+  Listener *listener;
+} Member;
+
+/* The userdata itself; anchored until the engine has released it. */
+struct Attachment {
+  Head head;
+  lun_attachment *handle;    /* NULL: detached, or its store is gone */
+  Member *members;
+  size_t member_count;
+  Listener *listeners;
+  BoxPool boxes;
+  int self, problem, known;  /* anchors: the userdata; a factory's error; Lua listener → Listener */
+  int on_error;              /* anchor of a function, or LUA_NOREF */
+  bool attaching, has_problem, paused, released;
+  uint64_t calls;
+  uint64_t functions, errors, muted;  /* when it was detached */
+};
+
+/* ---- listener.c ---- */
+/* How the engine is told of this listener: with no after and no abort of its own it costs none. */
+const lun_listener *listener_kind(const Listener *listener);
+/* The lun_attach_options.report of all attachments. */
+void listener_report(void *context, lun_attachment *handle, lun_call *call, void *self, const char *message);
+
+#endif

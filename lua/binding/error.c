@@ -1,0 +1,299 @@
+/* SPDX-License-Identifier: MIT */
+/* err objects: what module, instantiate and invoke raise, and what abort is given.
+ *
+ * One failing run has one err object: it is made at the first abort (or by the host function that raised), kept at the
+ * run's level, and raised by invoke. A host function that lets a nested run's err object through hands that run's kind
+ * and stack on to the outer run. */
+#include <string.h>
+
+#include "objects.h"
+
+typedef struct ErrorObject {
+  Head head;
+  Owned owned;
+  lun_status kind;
+  lun_trap trap;
+  int32_t code;
+  uint64_t offset;
+  lun_snapshot *stack;
+} ErrorObject;
+enum { VALUE_MESSAGE = 2, VALUE_VALUE, VALUE_DETAIL }; /* user values */
+
+static void drop_stack(Owned *owned) {
+  ErrorObject *object = (ErrorObject *)((char *)owned - offsetof(ErrorObject, owned));
+  lun_snapshot_destroy(object->stack);
+  object->stack = NULL;
+}
+
+static void keep_stack(ErrorObject *object, lun_snapshot *stack) {
+  if (!stack || object->stack || object->head.session->closed) return;
+  object->stack = lun_snapshot_retain(stack);
+  if (object->stack) session_own(object->head.session, &object->owned, drop_stack);
+}
+
+/* ---- from the engine ---- */
+/* (session, lun_error) -> err */
+static int error_build(lua_State *L) {
+  Session *session = lua_touserdata(L, 1);
+  const lun_error *error = lua_touserdata(L, 2);
+  ErrorObject *object = object_new(L, &error_class, session, sizeof *object);
+  object->kind = error->kind;
+  object->trap = error->trap;
+  object->code = error->code;
+  object->offset = error->offset;
+  keep_stack(object, error->stack);
+  lua_pushstring(L, error->message);
+  lua_setiuservalue(L, -2, VALUE_MESSAGE);
+  lua_pushstring(L, error->detail);
+  lua_setiuservalue(L, -2, VALUE_DETAIL);
+  return 1;
+}
+
+static int error_try_build(lua_State *L, Session *session, const lun_error *error) {
+  lua_pushcfunction(L, error_build);
+  lua_pushlightuserdata(L, session);
+  lua_pushlightuserdata(L, (void *)(uintptr_t)error);
+  return lua_pcall(L, 2, 1, 0);
+}
+
+void error_push(lua_State *L, Session *session, lun_error *error) {
+  int status = error_try_build(L, session, error);
+  lun_error_clear(error);
+  if (status != LUA_OK) lua_error(L);
+}
+
+int error_raise(lua_State *L, Session *session, lun_error *error) {
+  error_push(L, session, error);
+  return lua_error(L);
+}
+
+/* ---- the one under way ---- */
+static void failure_get(lua_State *L, Session *session, int level) {
+  session_anchors(L, session);
+  lua_rawgeti(L, -1, session->failures[level]);
+  lua_remove(L, -2);
+}
+
+/* Keeps the object on top; the place is there already, so that this needs no memory. */
+static void failure_put(lua_State *L, Session *session, int level) {
+  session_anchors(L, session);
+  lua_pushvalue(L, -2);
+  lua_rawseti(L, -2, session->failures[level]);
+  lua_pop(L, 1);
+}
+
+void error_forget(Session *session, int level) {
+  if (session->failures[level] == LUA_NOREF) return;
+  lua_pushboolean(session->keeper, false);
+  lua_rawseti(session->keeper, ANCHORS, session->failures[level]);
+}
+
+/* (session, level, lun_error) -> err */
+static int error_current(lua_State *L) {
+  Session *session = lua_touserdata(L, 1);
+  int level = (int)lua_tointeger(L, 2);
+  const lun_error *error = lua_touserdata(L, 3);
+  ErrorObject *object;
+  failure_get(L, session, level);
+  object = object_to(L, -1, &error_class);
+  if (object && object->kind == error->kind && object->code == error->code && object->trap == error->trap) {
+    keep_stack(object, error->stack);
+    return 1;
+  }
+  if (error_try_build(L, session, error) != LUA_OK) return lua_error(L);
+  failure_put(L, session, level);
+  return 1;
+}
+
+static int error_try_current(lua_State *L, Session *session, int level, const lun_error *error) {
+  lua_pushcfunction(L, error_current);
+  lua_pushlightuserdata(L, session);
+  lua_pushinteger(L, level);
+  lua_pushlightuserdata(L, (void *)(uintptr_t)error);
+  return lua_pcall(L, 3, 1, 0);
+}
+
+void error_push_current(lua_State *L, Session *session, const lun_error *error) {
+  if (error_try_current(L, session, session->level, error) != LUA_OK) lua_error(L);
+}
+
+int session_fail(lua_State *L, Session *session, const Entry *entry, lun_error *error) {
+  int level = session->level;
+  session_leave(session, entry);
+  if (level == entry->level) return error_raise(L, session, error); /* refused: too many runs inside one another */
+  if (error_try_current(L, session, level, error) != LUA_OK) { /* what is on top is raised all the same */ }
+  lun_error_clear(error);
+  error_forget(session, level);
+  return lua_error(L);
+}
+
+/* ---- from Lua ---- */
+int error_text_handler(lua_State *L) {
+  const char *text = luaL_tolstring(L, 1, NULL);
+  luaL_traceback(L, L, text, 1);
+  return 1;
+}
+
+/* The kinds that a run can fail with, and so a host function hands on. */
+static bool kind_of_run(lun_status kind) {
+  return kind >= LUN_TRAP && kind <= LUN_LISTENER;
+}
+
+int error_host_handler(lua_State *L) {
+  Session *session = object_to(L, lua_upvalueindex(1), &session_class);
+  ErrorObject *object = object_to(L, 1, &error_class);
+  const char *text, *end;
+  if (object && object->head.session == session && kind_of_run(object->kind)) return 1;
+  lua_settop(L, 1);
+  text = luaL_tolstring(L, 1, NULL);
+  object = object_new(L, &error_class, session, sizeof *object);
+  object->kind = LUN_HOST;
+  object->offset = LUN_NO_OFFSET;
+  end = strchr(text, '\n');
+  lua_pushlstring(L, text, end ? (size_t)(end - text) : strlen(text));
+  lua_setiuservalue(L, -2, VALUE_MESSAGE);
+  lua_pushvalue(L, 1);
+  lua_setiuservalue(L, -2, VALUE_VALUE);
+  luaL_traceback(L, L, NULL, 1);
+  lua_setiuservalue(L, -2, VALUE_DETAIL);
+  return 1;
+}
+
+lun_status error_from_host(lua_State *L, Session *session, lun_error *error) {
+  ErrorObject *object = object_to(L, -1, &error_class);
+  const char *text;
+  lun_status kind = LUN_HOST;
+  if (object) {
+    kind = object->kind;
+    lua_getiuservalue(L, -1, VALUE_MESSAGE);
+    text = lua_tostring(L, -1);
+    lun_error_set(error, kind, "%s", text ? text : "");
+    lua_pop(L, 1);
+    error->code = object->code;
+    error->trap = object->trap;
+    error->value = object;
+    if (object->stack && !error->stack) error->stack = lun_snapshot_retain(object->stack);
+    failure_put(L, session, session->level);
+  } else { /* memory failed, or the handler itself: a text, or nothing readable */
+    text = lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : "error in error handling";
+    lun_error_set(error, kind, "%s", text);
+  }
+  lua_pop(L, 1);
+  return kind;
+}
+
+/* (session, kind, message, [detail]) -> err */
+int core_error(lua_State *L) {
+  Session *session = object_check_closed(L, 1, &session_class);
+  const char *kind = luaL_checkstring(L, 2);
+  ErrorObject *object;
+  int status = LUN_STATUS_COUNT - 1;
+  luaL_checkstring(L, 3);
+  lua_settop(L, 4);
+  while (status > LUN_OK && strcmp(lun_status_name((lun_status)status), kind) != 0) status--;
+  luaL_argcheck(L, status != LUN_OK, 2, "no such kind");
+  object = object_new(L, &error_class, session, sizeof *object);
+  object->kind = (lun_status)status;
+  object->offset = LUN_NO_OFFSET;
+  lua_pushvalue(L, 3);
+  lua_setiuservalue(L, -2, VALUE_MESSAGE);
+  lua_pushvalue(L, 4);
+  lua_setiuservalue(L, -2, VALUE_DETAIL);
+  return 1;
+}
+
+/* ---- the class ---- */
+static ErrorObject *self(lua_State *L) {
+  return object_check_closed(L, 1, &error_class);
+}
+
+static int get_kind(lua_State *L) {
+  lua_pushstring(L, lun_status_name(self(L)->kind));
+  return 1;
+}
+
+static int get_code(lua_State *L) {
+  const ErrorObject *object = self(L);
+  if (object->kind == LUN_TRAP) lua_pushstring(L, lun_trap_name(object->trap));
+  else if (object->kind == LUN_EXIT) lua_pushinteger(L, object->code);
+  else lua_pushnil(L);
+  return 1;
+}
+
+static int get_offset(lua_State *L) {
+  const ErrorObject *object = self(L);
+  if (object->offset == LUN_NO_OFFSET) lua_pushnil(L);
+  else lua_pushinteger(L, (lua_Integer)object->offset);
+  return 1;
+}
+
+static int get_exit_status(lua_State *L) {
+  const ErrorObject *object = self(L);
+  lua_pushinteger(L, object->kind == LUN_EXIT ? (object->code & 255) : lun_status_exit(object->kind));
+  return 1;
+}
+
+static int get_stack(lua_State *L) {
+  const ErrorObject *object = self(L);
+  if (object->head.session->closed) return session_closed_error(L);
+  stack_push_owned(L, object->head.session, object->stack);
+  return 1;
+}
+
+static int get_message(lua_State *L) {
+  lua_getiuservalue(L, 1, VALUE_MESSAGE);
+  return 1;
+}
+
+static int get_value(lua_State *L) {
+  lua_getiuservalue(L, 1, VALUE_VALUE);
+  return 1;
+}
+
+static int get_detail(lua_State *L) {
+  lua_getiuservalue(L, 1, VALUE_DETAIL);
+  return 1;
+}
+
+static int error_tostring(lua_State *L) {
+  const ErrorObject *object = self(L);
+  lua_settop(L, 1);
+  lua_getiuservalue(L, 1, VALUE_MESSAGE);
+  lua_getiuservalue(L, 1, VALUE_DETAIL);
+  /* A script's message begins with its own place. */
+  if (object->kind != LUN_SCRIPT) lua_pushfstring(L, "%s: %s", lun_status_name(object->kind), lua_tostring(L, 2));
+  else lua_pushvalue(L, 2);
+  if (object->kind != LUN_HOST && lua_isstring(L, 3)) lua_pushfstring(L, "%s\n%s", lua_tostring(L, -1), lua_tostring(L, 3));
+  return 1;
+}
+
+static int error_gc(lua_State *L) {
+  ErrorObject *object = object_to(L, 1, &error_class);
+  if (!object || !object->stack) return 0;
+  session_disown(&object->owned);
+  drop_stack(&object->owned);
+  return 0;
+}
+
+static const Field fields[] = {
+  { "kind", get_kind, NULL },     { "code", get_code, NULL },     { "message", get_message, NULL },
+  { "stack", get_stack, NULL },   { "value", get_value, NULL },   { "detail", get_detail, NULL },
+  { "offset", get_offset, NULL }, { "exit_status", get_exit_status, NULL }, { NULL, NULL, NULL },
+};
+static const luaL_Reg metamethods[] = { { "__gc", error_gc }, { "__tostring", error_tostring }, { NULL, NULL } };
+const Class error_class = { "err", fields, NULL, metamethods, NULL, NULL };
+
+/* ---- for the command ---- */
+void binding_push_error(lua_State *L, int session_index, lun_error *error) {
+  Session *session = object_to(L, session_index, &session_class);
+  error_push_current(L, session, error);
+  lun_error_clear(error);
+  error_forget(session, session->level);
+}
+
+lun_status binding_to_status(lua_State *L, int index, int32_t *code) {
+  const ErrorObject *object = object_to(L, index, &error_class);
+  if (!object) return LUN_OK;
+  if (code) *code = object->code;
+  return object->kind;
+}

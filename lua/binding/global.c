@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: MIT */
+/* Globals: .value, .type, .mutable. */
+#include "objects.h"
+
+void global_push(lua_State *L, Session *session, lun_global *global) {
+  handle_push(L, session, CACHE_GLOBAL, &global_class, global);
+}
+
+static lun_global *self(lua_State *L) {
+  return ((Handle *)object_check(L, 1, &global_class))->pointer;
+}
+
+static Session *session_of(lua_State *L) {
+  return ((Handle *)object_to(L, 1, &global_class))->head.session;
+}
+
+static int get_value(lua_State *L) {
+  const lun_global *global = self(L);
+  lun_type type = lun_global_type(global);
+  values_push(L, session_of(L), &type, 1, lun_global_get(global));
+  return 1;
+}
+
+static int set_value(lua_State *L) {
+  lun_global *global = self(L);
+  lun_type type = lun_global_type(global);
+  uint64_t slots[2];
+  session_check_write(L, session_of(L), "a global");
+  if (!value_to(L, session_of(L), 3, type, slots))
+    return luaL_error(L, "a global of type %s can't be %s", lun_type_name(type), value_kind(L, 3));
+  if (!lun_global_set(global, slots)) return luaL_error(L, "this global is immutable");
+  return 0;
+}
+
+static int get_type(lua_State *L) {
+  lua_pushstring(L, lun_type_name(lun_global_type(self(L))));
+  return 1;
+}
+
+static int get_mutable(lua_State *L) {
+  lua_pushboolean(L, lun_global_mutable(self(L)));
+  return 1;
+}
+
+/* The value of a type that is taken when none is given. */
+static bool value_default(lua_State *L, Session *session, int index, lun_type type, uint64_t *slots) {
+  slots[0] = slots[1] = 0;
+  return lua_isnil(L, index) || value_to(L, session, index, type, slots);
+}
+
+/* (session, {type=, value=, mutable=}) -> global */
+int core_global(lua_State *L) {
+  Session *session = session_check(L, 1);
+  lun_error error = LUN_ERROR_INIT;
+  lun_global *global = NULL;
+  lun_type type;
+  uint64_t slots[2];
+  luaL_checktype(L, 2, LUA_TTABLE);
+  lua_settop(L, 2);
+  lua_getfield(L, 2, "type");
+  lua_getfield(L, 2, "value");
+  lua_getfield(L, 2, "mutable");
+  type = type_check(L, 3);
+  if (!value_default(L, session, 4, type, slots))
+    return luaL_error(L, "a global of type %s can't be %s", lun_type_name(type), value_kind(L, 4));
+  if (lun_global_create(session->store, type, lua_toboolean(L, 5), slots, &global, &error) != LUN_OK)
+    return error_raise(L, session, &error);
+  global_push(L, session, global);
+  return 1;
+}
+
+static int global_tostring(lua_State *L) {
+  const Handle *handle = object_check_closed(L, 1, &global_class);
+  if (handle->head.session->closed) lua_pushliteral(L, "global (its session is closed)");
+  else lua_pushfstring(L, "global %s%s", lun_global_mutable(handle->pointer) ? "mut " : "",
+                       lun_type_name(lun_global_type(handle->pointer)));
+  return 1;
+}
+
+static const Field fields[] = {
+  { "value", get_value, set_value }, { "type", get_type, NULL }, { "mutable", get_mutable, NULL }, { NULL, NULL, NULL },
+};
+static const luaL_Reg metamethods[] = { { "__tostring", global_tostring }, { NULL, NULL } };
+const Class global_class = { "global", fields, NULL, metamethods, NULL, NULL };

@@ -1,0 +1,230 @@
+/* SPDX-License-Identifier: MIT */
+/* The way from an event to a Lua function, and back with its error.
+ *
+ * This is the path that tracing from Lua spends its time on: a call object that is there already, the params as plain
+ * numbers, one lua_pcall. Only what needs memory (references, vectors, err objects) goes through a second function inside
+ * the lua_pcall. A call's object is kept in the engine's data slot from before to after. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "attachment.h"
+
+#define LIKELY(x) __builtin_expect(!!(x), 1)
+#define UNLIKELY(x) __builtin_expect(!!(x), 0)
+
+static char heard_mark; /* the data slot of a call whose before has nothing to tell Lua */
+
+enum { ROOM = LUA_MINSTACK - BOTTOM - 4 }; /* values for which every thread has room */
+
+/* ---- failures ---- */
+/* What was raised is on top of L. */
+static void fail(Listener *listener, lun_call *call, lua_State *L) {
+  const char *text = lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : "error in error handling", *end;
+  char line[512];
+  size_t size;
+  free(listener->failure);
+  listener->failure = strdup(text);
+  end = strchr(text, '\n');
+  size = end ? (size_t)(end - text) : strlen(text);
+  if (size >= sizeof line) size = sizeof line - 1;
+  memcpy(line, text, size);
+  line[size] = 0;
+  lua_settop(L, BOTTOM);
+  lun_call_fail(call, line);
+}
+
+/* (text, function, attachment) */
+static int tell_function(lua_State *L) {
+  lua_pushvalue(L, 2);
+  lua_pushstring(L, lua_touserdata(L, 1));
+  lua_pushvalue(L, 3);
+  lua_call(L, 2, 0);
+  return 0;
+}
+
+static bool report_to_function(const Attachment *attachment, const char *text) {
+  Session *session = attachment->head.session;
+  lua_State *L = session->L;
+  Context outer = session->context;
+  bool ok;
+  if (!lua_checkstack(L, 8)) return false;
+  lua_pushcfunction(L, error_text_handler);
+  lua_pushcfunction(L, tell_function);
+  lua_pushlightuserdata(L, (void *)(uintptr_t)text);
+  session_anchors(L, session);
+  lua_rawgeti(L, -1, attachment->on_error);
+  lua_rawgeti(L, -2, attachment->self);
+  lua_remove(L, -3);
+  session->context = CONTEXT_LISTENER;
+  ok = lua_pcall(L, 3, 0, -5) == LUA_OK;
+  session->context = outer;
+  if (!ok) {
+    session_message(session, lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : "error in on_error");
+    lua_pop(L, 1);
+  }
+  lua_pop(L, 1);
+  return true;
+}
+
+void listener_report(void *context, lun_attachment *handle, lun_call *call, void *self, const char *message) {
+  const Attachment *attachment = context;
+  Listener *listener = self;
+  const char *text = listener->failure ? listener->failure : message;
+  (void)handle, (void)call;
+  if (attachment->on_error == LUA_NOREF || !report_to_function(attachment, text)) {
+    if (!listener->reported) session_message(attachment->head.session, text);
+    listener->reported = true;
+  }
+  free(listener->failure);
+  listener->failure = NULL;
+}
+
+/* ---- telling ---- */
+typedef struct Telling {
+  Session *session;
+  int function;
+  CallBox *box;
+  const lun_type *types;
+  uint32_t count;
+  const uint64_t *slots;
+  const lun_error *error;    /* abort: the one value */
+} Telling;
+
+static int tell_inside(lua_State *L) {
+  const Telling *telling = lua_touserdata(L, 1);
+  luaL_checkstack(L, (int)telling->count + 12, "too many values");
+  session_anchors(L, telling->session);
+  lua_rawgeti(L, -1, telling->function);
+  lua_rawgeti(L, -2, telling->box->anchor);
+  if (telling->error) error_push_current(L, telling->session, telling->error);
+  else values_push(L, telling->session, telling->types, telling->count, telling->slots);
+  lua_call(L, telling->error ? 2 : (int)telling->count + 1, 0);
+  return 0;
+}
+
+static bool tell_guarded(lua_State *L, Telling *telling) {
+  lua_settop(L, BOTTOM);
+  lua_pushcfunction(L, tell_inside);
+  lua_pushlightuserdata(L, telling);
+  return lua_pcall(L, 1, 0, TEXT_HANDLER) == LUA_OK;
+}
+
+static bool tell_values(lua_State *L, Session *session, int function, CallBox *box, const lun_type *types, uint32_t count,
+                        const uint64_t *slots) {
+  if (LIKELY(count <= ROOM)) {
+    lua_rawgeti(L, ANCHORS, function);
+    lua_rawgeti(L, ANCHORS, box->anchor);
+    if (LIKELY(values_push_plain(L, types, count, slots) == count)) return lua_pcall(L, (int)count + 1, 0, TEXT_HANDLER) == LUA_OK;
+  }
+  Telling telling = { session, function, box, types, count, slots, NULL };
+  return tell_guarded(L, &telling);
+}
+
+/* False: out of memory, and said so. */
+static bool take(Listener *listener, lun_call *call, CallBox **box) {
+  *box = box_take(listener->attachment->head.session, &listener->attachment->boxes);
+  if (*box) return true;
+  lun_call_fail(call, "not enough memory for a call object");
+  return false;
+}
+
+/* ---- events ---- */
+static bool tell_before(Listener *listener, lun_call *call, const uint64_t *params, CallBox *box) {
+  Session *session = listener->attachment->head.session;
+  const lun_signature *signature = lun_definition_signature(lun_call_definition(call));
+  Context outer = session->context;
+  lua_State *L = session->L;
+  bool ok;
+  session->context = CONTEXT_LISTENER;
+  box_begin(box, call, PHASE_BEFORE, params);
+  ok = tell_values(L, session, listener->before, box, signature->params, signature->param_count, params);
+  box_end(box);
+  session->context = outer;
+  if (UNLIKELY(!ok)) fail(listener, call, L);
+  return ok;
+}
+
+/* Of listeners that want nothing but before. */
+static void hear_before_only(void *self, lun_call *call, const uint64_t *params) {
+  Listener *listener = self;
+  Attachment *attachment = listener->attachment;
+  CallBox *box;
+  if (attachment->paused) return;
+  attachment->calls++;
+  if (!take(listener, call, &box)) return;
+  tell_before(listener, call, params, box);
+  box_put(attachment->head.session, &attachment->boxes, box);
+}
+
+static void hear_before(void *self, lun_call *call, const uint64_t *params) {
+  Listener *listener = self;
+  Attachment *attachment = listener->attachment;
+  void **data = lun_call_data(call);
+  CallBox *box;
+  if (attachment->paused) return; /* the slot stays empty: nor does the call's end tell anything */
+  attachment->calls++;
+  if (listener->before == LUA_NOREF) {
+    *data = &heard_mark;
+    return;
+  }
+  if (!take(listener, call, &box)) return;
+  if (tell_before(listener, call, params, box)) *data = box;
+  else box_put(attachment->head.session, &attachment->boxes, box);
+}
+
+/* The box of a call that ends; NULL: it was not heard, or memory fails. */
+static CallBox *box_of(Listener *listener, lun_call *call) {
+  void *data = *lun_call_data(call);
+  CallBox *box = data;
+  if (!data) return NULL;
+  if (data == &heard_mark && !take(listener, call, &box)) return NULL;
+  return box;
+}
+
+static void hear_after(void *self, lun_call *call, const uint64_t *results) {
+  Listener *listener = self;
+  Attachment *attachment = listener->attachment;
+  Session *session = attachment->head.session;
+  lua_State *L = session->L;
+  Context outer = session->context;
+  CallBox *box = box_of(listener, call);
+  bool ok = true;
+  if (!box) return;
+  if (listener->after != LUA_NOREF) {
+    const lun_signature *signature = lun_definition_signature(lun_call_definition(call));
+    session->context = CONTEXT_LISTENER;
+    box_begin(box, call, PHASE_AFTER, results);
+    ok = tell_values(L, session, listener->after, box, signature->results, signature->result_count, results);
+    box_end(box);
+    session->context = outer;
+  }
+  if (UNLIKELY(!ok)) fail(listener, call, L);
+  box_put(session, &attachment->boxes, box);
+}
+
+static void hear_abort(void *self, lun_call *call, const lun_error *error) {
+  Listener *listener = self;
+  Attachment *attachment = listener->attachment;
+  Session *session = attachment->head.session;
+  lua_State *L = session->L;
+  Context outer = session->context;
+  CallBox *box = box_of(listener, call);
+  bool ok = true;
+  if (!box) return;
+  if (listener->abort != LUA_NOREF) {
+    Telling telling = { session, listener->abort, box, NULL, 0, NULL, error };
+    session->context = CONTEXT_LISTENER;
+    box_begin(box, call, PHASE_ABORT, NULL);
+    ok = tell_guarded(L, &telling);
+    box_end(box);
+    session->context = outer;
+  }
+  if (!ok) fail(listener, call, L);
+  box_put(session, &attachment->boxes, box);
+}
+
+const lun_listener *listener_kind(const Listener *listener) {
+  static const lun_listener before_only = { hear_before_only, NULL, NULL };
+  static const lun_listener whole = { hear_before, hear_after, hear_abort };
+  return listener->after == LUA_NOREF && listener->abort == LUA_NOREF ? &before_only : &whole;
+}

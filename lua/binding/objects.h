@@ -1,0 +1,252 @@
+/* SPDX-License-Identifier: MIT */
+/* What the files of the binding share: how Lua classes are made, the session, and the calls between its files.
+ *
+ * Two rules hold everywhere. Whatever may raise a Lua error never runs with frames of the engine between it and the
+ * lua_pcall that catches it. And every object holds its session by user value 1, so that a pointer to the Session is
+ * valid as long as the object is; the things of the store are looked at only while the session is not closed. */
+#ifndef LUNETTE_OBJECTS_H
+#define LUNETTE_OBJECTS_H
+
+#include <lauxlib.h>
+#include <lua.h>
+#include <lunette/lunette.h>
+
+#include "binding.h"
+
+typedef struct Session Session;
+
+/* ---- classes (class.c) ---- */
+typedef struct Field {
+  const char *name;
+  lua_CFunction get;  /* self, key */
+  lua_CFunction set;  /* self, key, value; NULL: cannot be set */
+} Field;
+typedef struct Class {
+  const char *name;             /* as messages show it */
+  const Field *fields;          /* ends with a NULL name; may be NULL */
+  const luaL_Reg *methods;
+  const luaL_Reg *metamethods;
+  lua_CFunction index;          /* keys that are numbers; may be NULL */
+  lua_CFunction set_index;
+} Class;
+/* How every userdata of the binding begins. */
+typedef struct Head {
+  const Class *class;
+  Session *session;
+} Head;
+
+extern const Class session_class, module_class, instance_class, function_class, memory_class, global_class, table_class,
+    definition_class, call_class, stack_class, frame_class, error_class, attachment_class, where_class, host_class;
+
+void class_register(lua_State *L, const Class *class);
+/* Pushes a zeroed userdata of `size` bytes with its head filled in. User value 1 is the session, 2 to 4 the class's own. */
+void *object_new(lua_State *L, const Class *class, Session *session, size_t size);
+/* The object at `index` if it is of that class, else NULL. Never raises. */
+void *object_to(lua_State *L, int index, const Class *class);
+/* Raises where it is not, or where its session is closed. */
+void *object_check(lua_State *L, int index, const Class *class);
+/* The same, but the session may be closed. */
+void *object_check_closed(lua_State *L, int index, const Class *class);
+int core_nearest(lua_State *L); /* (word, list) -> the nearest or nil */
+
+/* ---- call objects (call.c): reused, one per open call ---- */
+typedef enum Phase { PHASE_BEFORE, PHASE_AFTER, PHASE_ABORT, PHASE_HOST } Phase;
+typedef struct CallBox {
+  Head head;
+  lun_call *call;            /* NULL: stale */
+  const uint64_t *values;    /* what the callback was given: params or results; NULL in abort */
+  struct CallBox *next_idle, *next;
+  uint64_t serial;           /* counts the callbacks it has served */
+  int anchor;
+  uint8_t phase;
+  bool has_data;
+} CallBox;
+/* The boxes of one attachment, or of all host functions. */
+typedef struct BoxPool {
+  CallBox *idle, *all;
+} BoxPool;
+
+/* ---- sessions (session.c) ---- */
+enum { LEVEL_MOST = 202 };
+
+/* Who is running: it decides what may be written (R11). */
+typedef enum Context { CONTEXT_PROGRAM, CONTEXT_LISTENER, CONTEXT_HOST } Context;
+
+/* Something that the session gives up before its store goes: one hold on a snapshot or a module. */
+typedef struct Owned {
+  struct Owned *previous, *next;
+  void (*drop)(struct Owned *self);
+} Owned;
+
+typedef enum Cache { CACHE_MODULE, CACHE_INSTANCE, CACHE_FUNCTION, CACHE_MEMORY, CACHE_GLOBAL, CACHE_TABLE, CACHE_DEFINITION,
+                     CACHE_COUNT } Cache;
+
+struct Session {
+  Head head;
+  lun_store *store;
+  lun_writer *writer;
+  lun_output *output;
+  bool is_loan, closed, strict, writer_failed;
+  void (*message)(void *self, const char *text, size_t size);
+  void *message_self;
+  /* Where an owned session's output goes, until it is opened at the first write. */
+  char *output_path;
+  int output_fd;
+
+  /* Callbacks run on L: threads[level], or the state that attaches while factories are asked. On each of the threads
+   * index 1 is the table of anchors, 2 and 3 are message handlers. */
+  lua_State *L;
+  lua_State *threads[LEVEL_MOST];
+  lua_State *keeper;         /* never runs anything: the anchors, at any time */
+  int level;
+  Context context;
+  int failures[LEVEL_MOST];  /* anchors: the err object under way at each level, or false */
+  BoxPool boxes;             /* for host functions */
+  int caches[CACHE_COUNT];   /* anchors: weak tables pointer → object */
+  int externs, extern_ids;   /* anchors: id → value, value → id */
+  uint32_t extern_count;
+  int message_function;      /* anchor: a Lua function told the messages, or LUA_NOREF */
+  int host_list;             /* anchor: the hosts that scripts have registered, in order */
+  int instances;             /* anchor: list of instances */
+  Owned owned;               /* ring */
+  struct WasiBox *wasis;
+};
+enum { ANCHORS = 1, TEXT_HANDLER = 2, HOST_HANDLER = 3, BOTTOM = 3 };  /* indexes on the session's threads */
+
+void session_push(lua_State *L, Session *session);
+/* The session at `index`, open. */
+Session *session_check(lua_State *L, int index);
+/* "the session is closed" */
+int session_closed_error(lua_State *L);
+void session_own(Session *session, Owned *owned, void (*drop)(Owned *self));
+void session_disown(Owned *owned);
+/* Pushes the table of anchors. Needs no memory. */
+void session_anchors(lua_State *L, Session *session);
+/* Anchors the value on top and pops it. Raises when memory fails. */
+int session_anchor(lua_State *L, Session *session);
+/* Never raises; LUA_NOREF is ignored. Uses the session's own thread. */
+void session_unanchor(Session *session, int anchor);
+/* One line or more, without "lunette: ". Never raises. */
+void session_message(Session *session, const char *text);
+/* Whether guest memory, globals and tables may be written now: by host functions, and by a program of one's own. Raises
+ * where not. */
+void session_check_write(lua_State *L, Session *session, const char *what);
+/* Bytes for the trace output, opened at the first; false: writing has failed. */
+bool session_write(Session *session, const void *bytes, size_t size, lun_error *error);
+
+/* Around an entry into the engine that may run the guest, from the state L. enter raises; leave does not. */
+typedef struct Entry {
+  lua_State *L;
+  int level;
+  Context context;
+} Entry;
+void session_enter(lua_State *L, Session *session, Entry *entry);
+void session_leave(Session *session, const Entry *entry);
+/* Leaves, and raises the err object that the listeners of the failed run have seen. */
+int session_fail(lua_State *L, Session *session, const Entry *entry, lun_error *error);
+
+/* ---- objects of the store's things: always the same object for the same thing (module.c, instance.c …) ---- */
+/* Pushes the object known for `pointer` and true, or nothing and false. */
+bool cache_get(lua_State *L, Session *session, Cache cache, const void *pointer);
+/* Remembers the object on top. */
+void cache_put(lua_State *L, Session *session, Cache cache, const void *pointer);
+/* An object that is nothing but a pointer. */
+typedef struct Handle {
+  Head head;
+  void *pointer;
+} Handle;
+void handle_push(lua_State *L, Session *session, Cache cache, const Class *class, const void *pointer);
+
+void module_push(lua_State *L, Session *session, lun_module *module);
+void instance_push(lua_State *L, Session *session, lun_instance *instance);       /* NULL: nil; and so on */
+void function_push(lua_State *L, Session *session, lun_function *function);
+void memory_push(lua_State *L, Session *session, lun_memory *memory);
+void global_push(lua_State *L, Session *session, lun_global *global);
+void table_push(lua_State *L, Session *session, lun_table *table);
+void definition_push(lua_State *L, Session *session, const lun_definition *definition);
+void extern_push(lua_State *L, Session *session, lun_extern item);
+
+lun_module *module_check(lua_State *L, int index);
+lun_instance *instance_check(lua_State *L, int index);
+lun_function *function_check(lua_State *L, int index);
+const lun_definition *definition_check(lua_State *L, int index);
+/* False where it is none of a function, memory, global, table. */
+bool extern_to(lua_State *L, int index, lun_extern *item);
+/* "param 2" of an object named by place or by name: its number from 0. Raises. */
+uint32_t param_check(lua_State *L, int index, const lun_definition *definition);
+/* Calls with the values above `first`. */
+int function_call(lua_State *L, Session *session, lun_function *function, int first);
+/* Whether `function` (a Lua function at `index`, or a where) wants it, in the state L. Raises. */
+bool where_wants(lua_State *L, int index, Session *session, const lun_definition *definition);
+
+/* ---- values (values.c) ---- */
+uint32_t slots_count(const lun_type *types, uint32_t count);
+/* True while all types are numbers, which are pushed without need of memory. */
+bool types_plain(const lun_type *types, uint32_t count);
+/* Pushes `count` values; plain ones without raising. The caller has made room on the stack. */
+void values_push(lua_State *L, Session *session, const lun_type *types, uint32_t count, const uint64_t *slots);
+/* Pushes as many plain values as there are before the first that is not, and gives their number. */
+uint32_t values_push_plain(lua_State *L, const lun_type *types, uint32_t count, const uint64_t *slots);
+/* From Lua to slots. False: the value is not of the type (pushed: nothing). Raises only when memory fails. */
+bool value_to(lua_State *L, Session *session, int index, lun_type type, uint64_t *slots);
+/* Reads a type's name at `index`. Raises. */
+lun_type type_check(lua_State *L, int index);
+/* "i32", or for a value that is none of the type: what it is. */
+const char *value_kind(lua_State *L, int index);
+
+/* ---- errors (error.c) ---- */
+/* Pushes an err object and empties `error`. Raises when memory fails (and empties `error` all the same). */
+void error_push(lua_State *L, Session *session, lun_error *error);
+/* The same, raised. */
+int error_raise(lua_State *L, Session *session, lun_error *error);
+/* For abort: pushes the one err object of the present level's run. Raises when memory fails. */
+void error_push_current(lua_State *L, Session *session, const lun_error *error);
+/* Handles the message of listeners: text with a traceback. */
+int error_text_handler(lua_State *L);
+/* Handles the message of host functions: an err object in any case. Upvalue 1 is the session. */
+int error_host_handler(lua_State *L);
+/* Fills `error` from what a host function has raised, on top of its thread, pops that and keeps it for the present level.
+ * Never raises. */
+lun_status error_from_host(lua_State *L, Session *session, lun_error *error);
+void error_forget(Session *session, int level);
+
+/* ---- calls, stacks (call.c, stack.c, frame.c) ---- */
+/* An idle box, or a new one; NULL: out of memory. Never raises. */
+CallBox *box_take(Session *session, BoxPool *pool);
+void box_begin(CallBox *box, lun_call *call, Phase phase, const uint64_t *values);
+/* Its callback is over: it is stale. */
+void box_end(CallBox *box);
+/* Its call is over: it is idle again, and its data gone. */
+void box_put(Session *session, BoxPool *pool, CallBox *box);
+/* Gives all of them up. */
+void box_pool_clear(Session *session, BoxPool *pool);
+/* Pushes a stack: borrowed from the call at `index`; a snapshot of it; or one more hold on a snapshot (NULL: nil). */
+void stack_push_borrowed(lua_State *L, int index);
+void stack_push_snapshot(lua_State *L, int index);
+void stack_push_owned(lua_State *L, Session *session, lun_snapshot *snapshot);
+/* `box` is the object at `index` (0: none), for which the frame is good. */
+void frame_push(lua_State *L, Session *session, const lun_frame *frame, CallBox *box, int index);
+
+/* ---- imports (host.c, imports.c, wasi.c) ----
+ * These raise; the list stays the caller's. */
+/* Adds the items of the table at `index` under a module's name; those of a host object (NULL: under its own). */
+void items_add(lua_State *L, Session *session, int index, const char *module, lun_imports *imports);
+void host_add(lua_State *L, Session *session, int index, const char *module, lun_imports *imports);
+/* Fills the list from the imports and wasi of the options at `index`. */
+void imports_fill(lua_State *L, Session *session, int index, lun_imports *imports);
+void wasi_add(lua_State *L, Session *session, int index, lun_imports *imports);
+void wasi_clear(Session *session);
+
+/* What lunette.core offers besides classes: functions that take a session first. */
+int core_session(lua_State *L);
+int core_module(lua_State *L);
+int core_instantiate(lua_State *L);
+int core_host(lua_State *L);
+int core_memory(lua_State *L);
+int core_table(lua_State *L);
+int core_global(lua_State *L);
+int core_attach(lua_State *L);
+int core_where(lua_State *L);
+int core_error(lua_State *L);
+
+#endif

@@ -1,0 +1,422 @@
+/* SPDX-License-Identifier: MIT */
+/* A session: one traced run's store, its output and the Lua values that callbacks need.
+ *
+ * Its anchors, a table that is its user value 2, hold every Lua value that C refers to by number: listeners, host
+ * functions, call objects, the threads that callbacks run on. All of it goes when the session does. A session either owns
+ * store and writer or works on a loan of the command's. Closing it frees everything at once; objects that are left answer
+ * with errors. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "objects.h"
+
+static const char sessions_key; /* registry: weak table Session * → its userdata */
+
+/* ---- anchors ---- */
+void session_push(lua_State *L, Session *session) {
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &sessions_key);
+  lua_rawgetp(L, -1, session);
+  lua_remove(L, -2);
+}
+
+static void sessions_put(lua_State *L, Session *session) {
+  if (lua_rawgetp(L, LUA_REGISTRYINDEX, &sessions_key) != LUA_TTABLE) {
+    lua_pop(L, 1);
+    lua_newtable(L);
+    lua_newtable(L);
+    lua_pushliteral(L, "v");
+    lua_setfield(L, -2, "__mode");
+    lua_setmetatable(L, -2);
+    lua_pushvalue(L, -1);
+    lua_rawsetp(L, LUA_REGISTRYINDEX, &sessions_key);
+  }
+  lua_pushvalue(L, -2);
+  lua_rawsetp(L, -2, session);
+  lua_pop(L, 1);
+}
+
+void session_anchors(lua_State *L, Session *session) {
+  lua_pushvalue(session->keeper, ANCHORS);
+  lua_xmove(session->keeper, L, 1);
+}
+
+int session_anchor(lua_State *L, Session *session) {
+  int anchor;
+  session_anchors(L, session);
+  lua_insert(L, -2);
+  anchor = luaL_ref(L, -2);
+  lua_pop(L, 1);
+  return anchor;
+}
+
+void session_unanchor(Session *session, int anchor) {
+  luaL_unref(session->keeper, ANCHORS, anchor); /* sets fields that are there already: needs no memory */
+}
+
+/* ---- what it owns ---- */
+void session_own(Session *session, Owned *owned, void (*drop)(Owned *self)) {
+  owned->drop = drop;
+  owned->previous = session->owned.previous;
+  owned->next = &session->owned;
+  owned->previous->next = owned;
+  session->owned.previous = owned;
+}
+
+void session_disown(Owned *owned) {
+  if (!owned->next) return;
+  owned->previous->next = owned->next;
+  owned->next->previous = owned->previous;
+  owned->previous = owned->next = NULL;
+}
+
+/* ---- making one ---- */
+/* A Lua thread of the session's, whose userdata is on top of L; its bottom is laid out as objects.h says. */
+static lua_State *session_thread(lua_State *L) {
+  lua_State *thread;
+  lua_getiuservalue(L, -1, 2); /* the anchors */
+  thread = lua_newthread(L);
+  lua_pushvalue(L, -2);
+  lua_pushcfunction(L, error_text_handler);
+  lua_pushvalue(L, -5);
+  lua_pushcclosure(L, error_host_handler, 1);
+  lua_xmove(L, thread, 3);
+  luaL_ref(L, -2);
+  lua_pop(L, 1);
+  return thread;
+}
+
+static void session_add_level(lua_State *L, Session *session, int level) {
+  if (session->failures[level] == LUA_NOREF) {
+    lua_pushboolean(L, false); /* a place for the err object, so that keeping one needs no memory */
+    session->failures[level] = session_anchor(L, session);
+  }
+  session->threads[level] = session_thread(L);
+}
+
+static int anchor_table(lua_State *L, Session *session, const char *mode) {
+  lua_newtable(L);
+  if (mode) {
+    lua_newtable(L);
+    lua_pushstring(L, mode);
+    lua_setfield(L, -2, "__mode");
+    lua_setmetatable(L, -2);
+  }
+  return session_anchor(L, session);
+}
+
+static Session *session_new(lua_State *L) {
+  Session *session = object_new(L, &session_class, NULL, sizeof *session);
+  session->head.session = session;
+  session->closed = true; /* until it is whole */
+  session->output_fd = 2;
+  session->owned.previous = session->owned.next = &session->owned;
+  session->message_function = LUA_NOREF;
+  for (int i = 0; i < LEVEL_MOST; i++) session->failures[i] = LUA_NOREF;
+  lua_createtable(L, 16, 0);
+  lua_setiuservalue(L, -2, 2);
+  sessions_put(L, session);
+  session->keeper = session_thread(L);
+  session_add_level(L, session, 0);
+  session->L = session->threads[0];
+  for (int i = 0; i < CACHE_COUNT; i++) session->caches[i] = anchor_table(L, session, "v");
+  session->externs = anchor_table(L, session, NULL);
+  session->extern_ids = anchor_table(L, session, NULL);
+  session->host_list = anchor_table(L, session, NULL);
+  session->instances = anchor_table(L, session, NULL);
+  return session;
+}
+
+static void output_options(lua_State *L, int index, Session *session) {
+  switch (lua_getfield(L, index, "output")) {
+  case LUA_TNIL:
+    break;
+  case LUA_TNUMBER:
+    session->output_fd = (int)luaL_checkinteger(L, -1);
+    break;
+  default:
+    if (strcmp(luaL_checkstring(L, -1), "stdout") == 0) session->output_fd = 1;
+    else if (strcmp(lua_tostring(L, -1), "stderr") == 0) session->output_fd = 2;
+    else if (!(session->output_path = strdup(lua_tostring(L, -1)))) luaL_error(L, "not enough memory");
+  }
+  lua_pop(L, 1);
+}
+
+/* (options) -> session */
+int core_session(lua_State *L) {
+  lun_store_options options = { 0 };
+  lun_error error = LUN_ERROR_INIT;
+  Session *session;
+  luaL_checktype(L, 1, LUA_TTABLE);
+  lua_getfield(L, 1, "stack");
+  options.stack_bytes = (size_t)luaL_optinteger(L, -1, 0);
+  lua_getfield(L, 1, "max_memory");
+  options.max_memory_bytes = (uint64_t)luaL_optinteger(L, -1, 0);
+  session = session_new(L);
+  output_options(L, 1, session);
+  if (lua_getfield(L, 1, "message") != LUA_TNIL) {
+    luaL_checktype(L, -1, LUA_TFUNCTION);
+    session->message_function = session_anchor(L, session);
+  } else {
+    lua_pop(L, 1);
+  }
+  lua_getfield(L, 1, "strict");
+  session->strict = lua_toboolean(L, -1);
+  lua_pop(L, 1);
+  if (lun_store_create(&options, &session->store, &error) != LUN_OK) return error_raise(L, session, &error);
+  session->closed = false;
+  return 1;
+}
+
+void binding_adopt(lua_State *L, const binding_loan *loan) {
+  Session *session = session_new(L);
+  session->is_loan = true;
+  session->store = loan->store;
+  session->output = loan->output;
+  session->strict = loan->strict;
+  session->message = loan->message;
+  session->message_self = loan->self;
+  session->closed = false;
+}
+
+/* ---- closing ---- */
+/* What objects hold for themselves: the session's snapshots and modules. */
+static void owned_drop(Session *session) {
+  while (session->owned.next != &session->owned) {
+    Owned *owned = session->owned.next;
+    session_disown(owned);
+    owned->drop(owned);
+  }
+}
+
+/* Reads nothing of Lua but anchors. First the store, whose going releases listeners and host functions; then what it
+ * used. */
+static void session_end(Session *session, lun_error *error) {
+  session->closed = true;
+  owned_drop(session);
+  if (session->is_loan) return;
+  lun_store_destroy(session->store);
+  session->store = NULL;
+  wasi_clear(session);
+  if (session->output && lun_output_close(session->output, error) != LUN_OK) { /* the writer ends all the same */ }
+  session->output = NULL;
+  lun_writer_destroy(session->writer);
+  session->writer = NULL;
+  free(session->output_path);
+  session->output_path = NULL;
+}
+
+static int session_close(lua_State *L) {
+  Session *session = object_check_closed(L, 1, &session_class);
+  lun_error error = LUN_ERROR_INIT;
+  if (session->closed) return 0;
+  if (session->is_loan) return luaL_error(L, "this session is the command's: it can't be closed");
+  if (session->level > 0 || session->context != CONTEXT_PROGRAM)
+    return luaL_error(L, "a session can't be closed while its guest runs");
+  session_end(session, &error);
+  if (error.kind != LUN_OK) return error_raise(L, session, &error);
+  return 0;
+}
+
+static int session_gc(lua_State *L) {
+  Session *session = object_to(L, 1, &session_class);
+  lun_error error = LUN_ERROR_INIT;
+  if (!session) return 0;
+  if (!session->closed) session_end(session, &error);
+  lun_error_clear(&error);
+  wasi_clear(session);         /* of a loan: its store is gone by now */
+  free(session->output_path);  /* of one that never was whole */
+  session->output_path = NULL;
+  return 0;
+}
+
+void binding_release(lua_State *L, int index) {
+  Session *session = object_to(L, index, &session_class);
+  if (!session || session->closed) return;
+  session->closed = true;
+  owned_drop(session);
+}
+
+bool binding_is_closed(lua_State *L, int index) {
+  const Session *session = object_to(L, index, &session_class);
+  return !session || session->closed;
+}
+
+int session_closed_error(lua_State *L) {
+  return luaL_error(L, "the session is closed");
+}
+
+Session *session_check(lua_State *L, int index) {
+  return object_check(L, index, &session_class);
+}
+
+/* ---- entering the engine ---- */
+void session_enter(lua_State *L, Session *session, Entry *entry) {
+  int level = session->level + 1;
+  luaL_checkstack(L, 8, NULL);
+  if (level < LEVEL_MOST && !session->threads[level]) {
+    session_push(L, session);
+    session_add_level(L, session, level);
+    lua_pop(L, 1);
+  }
+  *entry = (Entry){ session->L, session->level, session->context };
+  if (level < LEVEL_MOST) { /* deeper the engine refuses, and calls nobody */
+    session->level = level;
+    session->L = session->threads[level];
+  }
+  session->context = CONTEXT_PROGRAM;
+}
+
+void session_leave(Session *session, const Entry *entry) {
+  session->L = entry->L;
+  session->level = entry->level;
+  session->context = entry->context;
+}
+
+/* ---- messages and output ---- */
+static int tell(lua_State *L) {
+  lua_pushstring(L, lua_touserdata(L, 2));
+  lua_replace(L, 2);
+  lua_call(L, 1, 0);
+  return 0;
+}
+
+static bool message_to_lua(Session *session, const char *text) {
+  lua_State *L = session->L;
+  if (session->message_function == LUA_NOREF || !lua_checkstack(L, 5)) return false;
+  lua_pushcfunction(L, tell);
+  session_anchors(L, session);
+  lua_rawgeti(L, -1, session->message_function);
+  lua_remove(L, -2);
+  lua_pushlightuserdata(L, (void *)(uintptr_t)text);
+  if (lua_pcall(L, 2, 0, 0) == LUA_OK) return true;
+  lua_pop(L, 1);
+  return false;
+}
+
+void session_message(Session *session, const char *text) {
+  if (session->message) {
+    session->message(session->message_self, text, strlen(text));
+    return;
+  }
+  if (message_to_lua(session, text)) return;
+  if (session->output && !lun_output_flush(session->output)) { /* the message is wanted all the same */ }
+  fprintf(stderr, "lunette: %s\n", text);
+}
+
+static bool session_open_output(Session *session, lun_error *error) {
+  lun_output_options options = { .path = session->output_path, .fd = session->output_fd };
+  if (session->is_loan || session->writer_failed) return false;
+  if (!session->writer && lun_writer_create(NULL, &session->writer, error) != LUN_OK) return false;
+  return lun_output_open(session->writer, &options, &session->output, error) == LUN_OK;
+}
+
+bool session_write(Session *session, const void *bytes, size_t size, lun_error *error) {
+  if (!session->output && !session_open_output(session, error)) {
+    session->writer_failed = true;
+    return session->is_loan && !session->output; /* a loan without output: dropped */
+  }
+  if (lun_output_write(session->output, bytes, size)) return true;
+  lun_error_set(error, LUN_IO, "%s", strerror(lun_output_errno(session->output)));
+  return false;
+}
+
+void session_check_write(lua_State *L, Session *session, const char *what) {
+  if (session->context == CONTEXT_HOST || (session->context == CONTEXT_PROGRAM && !session->is_loan)) return;
+  luaL_error(L, session->context == CONTEXT_LISTENER ? "listeners observe: %s is not theirs to change"
+                                                     : "%s can't be changed from a script, only by a host function",
+             what);
+}
+
+/* ---- the class ---- */
+static int session_get_closed(lua_State *L) {
+  lua_pushboolean(L, ((Session *)object_check_closed(L, 1, &session_class))->closed);
+  return 1;
+}
+
+static int session_get_strict(lua_State *L) {
+  lua_pushboolean(L, ((Session *)object_check_closed(L, 1, &session_class))->strict);
+  return 1;
+}
+
+static int session_get_is_loan(lua_State *L) {
+  lua_pushboolean(L, ((Session *)object_check_closed(L, 1, &session_class))->is_loan);
+  return 1;
+}
+
+static int session_get_instances(lua_State *L) {
+  Session *session = session_check(L, 1);
+  session_anchors(L, session);
+  lua_rawgeti(L, -1, session->instances);
+  return 1;
+}
+
+/* session:write(text…): all of it as one piece. True, or nil, message, kind. */
+static int session_write_text(lua_State *L) {
+  Session *session = session_check(L, 1);
+  lun_error error = LUN_ERROR_INIT;
+  luaL_Buffer buffer;
+  size_t size;
+  const char *text;
+  int count = lua_gettop(L);
+  for (int i = 2; i <= count; i++) luaL_checkstring(L, i);
+  if (count > 2) {
+    luaL_buffinit(L, &buffer);
+    for (int i = 2; i <= count; i++) {
+      text = lua_tolstring(L, i, &size);
+      luaL_addlstring(&buffer, text, size);
+    }
+    luaL_pushresult(&buffer);
+  }
+  text = count > 1 ? lua_tolstring(L, -1, &size) : NULL;
+  if (!text || session_write(session, text, size, &error)) {
+    lua_pushboolean(L, true);
+    return 1;
+  }
+  lua_pushnil(L);
+  lua_pushstring(L, error.kind == LUN_OK ? "the output could not be opened" : error.message);
+  lua_pushstring(L, lun_status_name(error.kind == LUN_OK ? LUN_OUTPUT : error.kind));
+  lun_error_clear(&error);
+  return 3;
+}
+
+static int session_flush(lua_State *L) {
+  Session *session = session_check(L, 1);
+  lua_pushboolean(L, !session->output || lun_output_flush(session->output));
+  return 1;
+}
+
+static int session_tell(lua_State *L) {
+  session_message(session_check(L, 1), luaL_checkstring(L, 2));
+  return 0;
+}
+
+/* session:stop([status]): the run ends with kind exit. */
+static int session_stop(lua_State *L) {
+  Session *session = session_check(L, 1);
+  lua_Integer status = luaL_optinteger(L, 2, 0);
+  luaL_argcheck(L, status >= INT32_MIN && status <= INT32_MAX, 2, "a status is a 32-bit integer");
+  lun_store_stop(session->store, (int32_t)status);
+  return 0;
+}
+
+static int session_tostring(lua_State *L) {
+  const Session *session = object_check_closed(L, 1, &session_class);
+  lua_pushfstring(L, "session (%s)", session->closed ? "closed" : "open");
+  return 1;
+}
+
+static const Field fields[] = {
+  { "closed", session_get_closed, NULL },       { "strict", session_get_strict, NULL },
+  { "instances", session_get_instances, NULL }, { "is_loan", session_get_is_loan, NULL },
+  { NULL, NULL, NULL },
+};
+static const luaL_Reg methods[] = {
+  { "close", session_close }, { "write", session_write_text }, { "flush", session_flush },
+  { "message", session_tell }, { "stop", session_stop }, { NULL, NULL },
+};
+static const luaL_Reg metamethods[] = {
+  { "__gc", session_gc }, { "__close", session_close }, { "__tostring", session_tostring }, { NULL, NULL },
+};
+const Class session_class = { "session", fields, methods, metamethods, NULL, NULL };

@@ -1,0 +1,168 @@
+/* SPDX-License-Identifier: MIT */
+/* Stacks: sequences of frames, top first. Borrowed from call:stack(), walked as far as asked and good inside the callback;
+ * owned from call:snapshot() and err.stack, good until the session is closed. Printed, a stack is one line per frame:
+ *
+ *     #0  parse_value (json) 0x1f3
+ *     #1  wasi_snapshot_preview1.fd_read (host) */
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "objects.h"
+
+typedef struct StackObject {
+  Head head;
+  Owned owned;
+  lun_snapshot *snapshot;  /* owned stacks */
+  CallBox *box;            /* borrowed ones: user value 2 */
+  uint64_t serial;
+  lun_stack cursor;        /* stands on frame number `at`; 0: before the first */
+  lua_Integer at;
+} StackObject;
+
+static void drop_snapshot(Owned *owned) {
+  StackObject *object = (StackObject *)((char *)owned - offsetof(StackObject, owned));
+  lun_snapshot_destroy(object->snapshot);
+  object->snapshot = NULL;
+}
+
+void stack_push_borrowed(lua_State *L, int index) {
+  CallBox *box = object_to(L, index, &call_class);
+  StackObject *object = object_new(L, &stack_class, box->head.session, sizeof *object);
+  lua_pushvalue(L, index);
+  lua_setiuservalue(L, -2, 2);
+  object->box = box;
+  object->serial = box->serial;
+  object->cursor = lun_call_stack(box->call);
+}
+
+void stack_push_snapshot(lua_State *L, int index) {
+  CallBox *box = object_to(L, index, &call_class);
+  StackObject *object = object_new(L, &stack_class, box->head.session, sizeof *object);
+  object->snapshot = lun_call_snapshot(box->call);
+  if (!object->snapshot) luaL_error(L, "not enough memory");
+  session_own(box->head.session, &object->owned, drop_snapshot);
+}
+
+void stack_push_owned(lua_State *L, Session *session, lun_snapshot *snapshot) {
+  StackObject *object;
+  if (!snapshot) {
+    lua_pushnil(L);
+    return;
+  }
+  object = object_new(L, &stack_class, session, sizeof *object);
+  object->snapshot = lun_snapshot_retain(snapshot);
+  session_own(session, &object->owned, drop_snapshot);
+}
+
+static StackObject *self(lua_State *L) {
+  StackObject *object = object_check(L, 1, &stack_class);
+  if (object->box && (!object->box->call || object->box->serial != object->serial))
+    luaL_error(L, "stale frame: the callback that this stack came from is over");
+  return object;
+}
+
+/* The frame number `wanted`, from 1; NULL: beyond the last. */
+static const lun_frame *frame_at(StackObject *object, lua_Integer wanted) {
+  if (wanted < 1) return NULL;
+  if (object->snapshot) return wanted > UINT32_MAX ? NULL : lun_snapshot_frame(object->snapshot, (uint32_t)wanted - 1);
+  if (wanted < object->at) {
+    object->cursor = lun_call_stack(object->box->call);
+    object->at = 0;
+  }
+  while (object->at < wanted) {
+    if (!lun_stack_next(&object->cursor)) {
+      object->cursor = lun_call_stack(object->box->call);
+      object->at = 0;
+      return NULL;
+    }
+    object->at++;
+  }
+  return &object->cursor.frame;
+}
+
+static int stack_index(lua_State *L) {
+  StackObject *object = self(L);
+  int is_integer;
+  lua_Integer wanted = lua_tointegerx(L, 2, &is_integer);
+  const lun_frame *frame = is_integer ? frame_at(object, wanted) : NULL;
+  if (!frame) return 0;
+  lua_getiuservalue(L, 1, 2);
+  frame_push(L, object->head.session, frame, object->box, lua_gettop(L));
+  return 1;
+}
+
+static int stack_length(lua_State *L) {
+  StackObject *object = self(L);
+  lua_Integer count = 0;
+  if (object->snapshot) {
+    count = lun_snapshot_count(object->snapshot);
+  } else {
+    for (lun_stack walk = lun_call_stack(object->box->call); lun_stack_next(&walk);) count++;
+  }
+  lua_pushinteger(L, count);
+  return 1;
+}
+
+static int get_omitted(lua_State *L) {
+  const StackObject *object = self(L);
+  lua_pushinteger(L, object->snapshot ? (lua_Integer)lun_snapshot_omitted(object->snapshot) : 0);
+  return 1;
+}
+
+/* ---- printed ---- */
+static void add_frame(lua_State *L, luaL_Buffer *buffer, const lun_frame *frame, lua_Integer number) {
+  char text[64];
+  const char *module = frame->is_host ? "host" : frame->instance ? lun_instance_name(frame->instance) : NULL;
+  snprintf(text, sizeof text, "%s#%-2" PRId64 " ", number > 0 ? "\n" : "", (int64_t)number);
+  luaL_addstring(buffer, text);
+  luaL_addstring(buffer, lun_definition_name(frame->definition));
+  if (!module || !*module) module = lun_definition_module_name(frame->definition);
+  if (module && *module) {
+    lua_pushfstring(L, " (%s)", module);
+    luaL_addvalue(buffer);
+  }
+  if (frame->offset == LUN_NO_OFFSET) return;
+  snprintf(text, sizeof text, " 0x%" PRIx64, frame->offset);
+  luaL_addstring(buffer, text);
+}
+
+static void add_snapshot(lua_State *L, luaL_Buffer *buffer, const lun_snapshot *snapshot) {
+  uint32_t count = lun_snapshot_count(snapshot), gap = lun_snapshot_gap(snapshot);
+  uint64_t omitted = lun_snapshot_omitted(snapshot);
+  char text[64];
+  for (uint32_t i = 0; i < count; i++) {
+    if (omitted && i == gap) {
+      snprintf(text, sizeof text, "\n... %" PRIu64 " frames omitted", omitted);
+      luaL_addstring(buffer, text);
+    }
+    add_frame(L, buffer, lun_snapshot_frame(snapshot, i), (lua_Integer)(i < gap ? i : i + omitted));
+  }
+}
+
+static int stack_tostring(lua_State *L) {
+  StackObject *object = self(L);
+  luaL_Buffer buffer;
+  luaL_buffinit(L, &buffer);
+  if (object->snapshot) {
+    add_snapshot(L, &buffer, object->snapshot);
+  } else {
+    lua_Integer number = 0;
+    for (lun_stack walk = lun_call_stack(object->box->call); lun_stack_next(&walk);) add_frame(L, &buffer, &walk.frame, number++);
+  }
+  luaL_pushresult(&buffer);
+  return 1;
+}
+
+static int stack_gc(lua_State *L) {
+  StackObject *object = object_to(L, 1, &stack_class);
+  if (!object || !object->snapshot) return 0;
+  session_disown(&object->owned);
+  drop_snapshot(&object->owned);
+  return 0;
+}
+
+static const Field fields[] = { { "omitted", get_omitted, NULL }, { NULL, NULL, NULL } };
+static const luaL_Reg metamethods[] = {
+  { "__len", stack_length }, { "__tostring", stack_tostring }, { "__gc", stack_gc }, { NULL, NULL },
+};
+const Class stack_class = { "stack", fields, NULL, metamethods, stack_index, NULL };

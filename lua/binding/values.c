@@ -1,0 +1,200 @@
+/* SPDX-License-Identifier: MIT */
+/* Values between WebAssembly's slots and Lua (R10): i32 and i64 are signed integers, f32 and f64 floats, v128 a string of
+ * 16 bytes, funcref a function object or nil, externref whatever value the host gave, or nil.
+ *
+ * Numbers need no memory, so that listeners of ordinary functions get theirs without one; the others may raise. An
+ * externref is a number under which the session keeps the Lua value, the same for the same value, until it is closed. */
+#include <string.h>
+
+#include "objects.h"
+
+uint32_t slots_count(const lun_type *types, uint32_t count) {
+  uint32_t slots = count;
+  for (uint32_t i = 0; i < count; i++) slots += types[i] == LUN_V128;
+  return slots;
+}
+
+bool types_plain(const lun_type *types, uint32_t count) {
+  for (uint32_t i = 0; i < count; i++) {
+    if (types[i] - LUN_F64 > LUN_I32 - LUN_F64) return false; /* the codes of the four number types are neighbours */
+  }
+  return true;
+}
+
+static void f32_push(lua_State *L, uint64_t slot) {
+  uint32_t bits = (uint32_t)slot;
+  float value;
+  memcpy(&value, &bits, sizeof value);
+  lua_pushnumber(L, (lua_Number)value);
+}
+
+static void f64_push(lua_State *L, uint64_t slot) {
+  double value;
+  memcpy(&value, &slot, sizeof value);
+  lua_pushnumber(L, value);
+}
+
+uint32_t values_push_plain(lua_State *L, const lun_type *types, uint32_t count, const uint64_t *slots) {
+  for (uint32_t i = 0; i < count; i++) {
+    switch (types[i]) {
+    case LUN_I32: lua_pushinteger(L, (int32_t)(uint32_t)slots[i]); break;
+    case LUN_I64: lua_pushinteger(L, (lua_Integer)slots[i]); break;
+    case LUN_F32: f32_push(L, slots[i]); break;
+    case LUN_F64: f64_push(L, slots[i]); break;
+    default: return i;
+    }
+  }
+  return count;
+}
+
+static void v128_push(lua_State *L, const uint64_t *slots) {
+  char bytes[16];
+  for (int i = 0; i < 16; i++) bytes[i] = (char)(slots[i / 8] >> (8 * (i % 8)));
+  lua_pushlstring(L, bytes, sizeof bytes);
+}
+
+static void externref_push(lua_State *L, Session *session, uint64_t ref) {
+  if (ref == 0) {
+    lua_pushnil(L);
+    return;
+  }
+  session_anchors(L, session);
+  lua_rawgeti(L, -1, session->externs);
+  lua_rawgeti(L, -1, (lua_Integer)ref);
+  lua_replace(L, -3);
+  lua_pop(L, 1);
+}
+
+void values_push(lua_State *L, Session *session, const lun_type *types, uint32_t count, const uint64_t *slots) {
+  for (uint32_t i = 0; i < count; i++) {
+    if (values_push_plain(L, &types[i], 1, slots) == 0) {
+      switch (types[i]) {
+      case LUN_V128: v128_push(L, slots++); break;
+      case LUN_FUNCREF: function_push(L, session, lun_function_of_ref(*slots)); break;
+      case LUN_EXTERNREF: externref_push(L, session, *slots); break;
+      default: lua_pushinteger(L, (lua_Integer)*slots); break; /* an opaque reference */
+      }
+    }
+    slots++;
+  }
+}
+
+/* ---- from Lua ---- */
+static uint64_t externref_of(lua_State *L, Session *session, int index) {
+  uint64_t ref;
+  if (lua_isnil(L, index)) return 0;
+  lua_pushvalue(L, index);
+  session_anchors(L, session);
+  lua_rawgeti(L, -1, session->externs);
+  lua_rawgeti(L, -2, session->extern_ids); /* value, anchors, externs, ids */
+  lua_pushvalue(L, -4);
+  if (lua_rawget(L, -2) == LUA_TNUMBER) {
+    ref = (uint64_t)lua_tointeger(L, -1);
+  } else {
+    bool is_nan = lua_rawequal(L, -5, -5) == 0; /* NaN is no key: a number of its own each time */
+    ref = session->extern_count + 1u;
+    lua_pushvalue(L, -5);
+    lua_rawseti(L, -4, (lua_Integer)ref);
+    if (!is_nan) {
+      lua_pushvalue(L, -5);
+      lua_pushinteger(L, (lua_Integer)ref);
+      lua_rawset(L, -4);
+    }
+    session->extern_count++;
+  }
+  lua_pop(L, 5);
+  return ref;
+}
+
+/* A number of the range that i32 has signed or unsigned. */
+static bool i32_to(lua_State *L, int index, uint64_t *slot) {
+  int is_integer;
+  lua_Integer value;
+  if (lua_type(L, index) != LUA_TNUMBER) return false;
+  value = lua_tointegerx(L, index, &is_integer);
+  if (!is_integer || value < INT32_MIN || value > (lua_Integer)UINT32_MAX) return false;
+  *slot = (uint32_t)value;
+  return true;
+}
+
+static bool float_to(lua_State *L, int index, lun_type type, uint64_t *slot) {
+  double wide;
+  if (lua_type(L, index) != LUA_TNUMBER) return false;
+  wide = lua_tonumber(L, index);
+  *slot = 0;
+  if (type == LUN_F32) {
+    float narrow = (float)wide;
+    uint32_t bits;
+    memcpy(&bits, &narrow, sizeof bits);
+    *slot = bits;
+  } else {
+    memcpy(slot, &wide, sizeof wide);
+  }
+  return true;
+}
+
+static bool v128_to(lua_State *L, int index, uint64_t *slots) {
+  size_t size;
+  const char *bytes;
+  if (lua_type(L, index) != LUA_TSTRING) return false;
+  bytes = lua_tolstring(L, index, &size);
+  if (size != 16) return false;
+  slots[0] = slots[1] = 0;
+  for (int i = 0; i < 16; i++) slots[i / 8] |= (uint64_t)(uint8_t)bytes[i] << (8 * (i % 8));
+  return true;
+}
+
+static bool funcref_to(lua_State *L, Session *session, int index, uint64_t *slot) {
+  Handle *handle;
+  *slot = 0;
+  if (lua_isnil(L, index)) return true;
+  handle = object_to(L, index, &function_class);
+  if (!handle || handle->head.session != session) return false; /* of another store */
+  *slot = lun_function_ref(handle->pointer);
+  return true;
+}
+
+bool value_to(lua_State *L, Session *session, int index, lun_type type, uint64_t *slots) {
+  int is_integer;
+  switch (type) {
+  case LUN_I32:
+    return i32_to(L, index, slots);
+  case LUN_I64:
+    if (lua_type(L, index) != LUA_TNUMBER) return false;
+    *slots = (uint64_t)lua_tointegerx(L, index, &is_integer);
+    return is_integer;
+  case LUN_F32:
+  case LUN_F64:
+    return float_to(L, index, type, slots);
+  case LUN_V128:
+    return v128_to(L, index, slots);
+  case LUN_FUNCREF:
+    return funcref_to(L, session, index, slots);
+  case LUN_EXTERNREF:
+    *slots = externref_of(L, session, index);
+    return true;
+  default:
+    return false;
+  }
+}
+
+const char *value_kind(lua_State *L, int index) {
+  if (object_to(L, index, &function_class)) return "a function of another session";
+  if (lua_type(L, index) == LUA_TNUMBER) return lua_isinteger(L, index) ? "an integer out of range" : "a fraction";
+  if (lua_type(L, index) == LUA_TSTRING) return "a string";
+  return luaL_typename(L, index);
+}
+
+lun_type type_check(lua_State *L, int index) {
+  static const lun_type types[] = { LUN_I32, LUN_I64, LUN_F32, LUN_F64, LUN_V128, LUN_FUNCREF, LUN_EXTERNREF };
+  const char *names[sizeof types / sizeof *types], *name, *nearest;
+  lun_type type;
+  if (lua_type(L, index) != LUA_TSTRING) luaL_error(L, "a type is a name such as \"i32\", not a %s", luaL_typename(L, index));
+  name = lua_tostring(L, index);
+  if ((type = lun_type_of_name(name))) return type;
+  for (size_t i = 0; i < sizeof types / sizeof *types; i++) names[i] = lun_type_name(types[i]);
+  nearest = lun_nearest(name, names, sizeof types / sizeof *types);
+  if (nearest) luaL_error(L, "no such type: '%s'; did you mean '%s'?", name, nearest);
+  luaL_error(L, "no such type: '%s'", name);
+  return 0;
+}

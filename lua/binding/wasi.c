@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: MIT */
+/* The wasi= of lunette.instantiate: arguments, environment, folders and stdio of one instance.
+ *
+ *     { args = {"name", …}, env = {NAME="value"} or {"NAME=value"}, dirs = {"HOST::GUEST:ro", …} or {["/guest"]="host"},
+ *       stdin = path or descriptor, stdout =, stderr = }
+ *
+ * A lun_wasi must outlive its store, so the session keeps it until then, with the descriptors that were opened for it. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "objects.h"
+
+typedef struct WasiBox {
+  struct WasiBox *next;
+  Session *session;
+  lun_wasi *wasi;
+  int opened[3];  /* -1: not ours */
+} WasiBox;
+
+void wasi_clear(Session *session) {
+  for (WasiBox *box = session->wasis, *next; box; box = next) {
+    next = box->next;
+    lun_wasi_destroy(box->wasi);
+    for (int i = 0; i < 3; i++) {
+      if (box->opened[i] >= 0) close(box->opened[i]);
+    }
+    free(box);
+  }
+  session->wasis = NULL;
+}
+
+/* What the guest writes comes after what the trace has written to the same file. */
+static void before_write(void *self, int fd) {
+  const WasiBox *box = self;
+  lun_output *output = box->session->output;
+  if (output && lun_output_same_file(output, fd) && !lun_output_flush(output)) { /* its loss is counted there */ }
+}
+
+static WasiBox *box_new(lua_State *L, Session *session) {
+  WasiBox *box = calloc(1, sizeof *box);
+  if (!box) luaL_error(L, "not enough memory");
+  box->session = session;
+  box->opened[0] = box->opened[1] = box->opened[2] = -1;
+  box->next = session->wasis;
+  session->wasis = box; /* from here on nothing is lost, whatever raises */
+  return box;
+}
+
+static void read_stdio(lua_State *L, int index, WasiBox *box, int stdio[3]) {
+  static const char *const names[] = { "stdin", "stdout", "stderr" };
+  lun_error error = LUN_ERROR_INIT;
+  for (int i = 0; i < 3; i++) {
+    int type = lua_getfield(L, index, names[i]);
+    stdio[i] = i;
+    if (type == LUA_TNUMBER) {
+      stdio[i] = (int)luaL_checkinteger(L, -1);
+    } else if (type != LUA_TNIL) {
+      const char *path = luaL_checkstring(L, -1);
+      box->opened[i] = open(path, (i == 0 ? O_RDONLY : O_WRONLY | O_CREAT | O_TRUNC) | O_CLOEXEC, 0666);
+      if (box->opened[i] < 0) {
+        lun_error_set(&error, i == 0 ? LUN_NO_INPUT : LUN_OUTPUT, "%s: %s", path, strerror(errno));
+        error_raise(L, box->session, &error);
+      }
+      stdio[i] = box->opened[i];
+    }
+    lua_pop(L, 1);
+  }
+}
+
+/* ---- lists of strings. Each leaves what it made on the stack, where it stays until lun_wasi_create has copied it. ---- */
+/* The list under `key`, its map entries turned into texts by `format` and added. */
+static const char *const *read_texts(lua_State *L, int index, const char *key, const char *format, size_t *count) {
+  const char **texts;
+  int list;
+  *count = 0;
+  lua_newtable(L);
+  list = lua_gettop(L);
+  if (lua_getfield(L, index, key) == LUA_TNIL) return NULL;
+  if (lua_type(L, -1) != LUA_TTABLE) luaL_error(L, "wasi.%s: a table expected, got %s", key, luaL_typename(L, -1));
+  for (lua_pushnil(L); lua_next(L, -2); lua_pop(L, 1)) {
+    if (lua_type(L, -1) != LUA_TSTRING && lua_type(L, -1) != LUA_TNUMBER)
+      luaL_error(L, "wasi.%s: texts expected, got %s", key, luaL_typename(L, -1));
+    if (lua_isinteger(L, -2)) continue; /* the list: below, in its order */
+    if (!format || lua_type(L, -2) != LUA_TSTRING) luaL_error(L, "wasi.%s: a list expected", key);
+    lua_pushfstring(L, format, lua_tostring(L, -2), luaL_tolstring(L, -1, NULL));
+    lua_rawseti(L, list, (lua_Integer)++*count);
+    lua_pop(L, 1);
+  }
+  lua_Integer length = luaL_len(L, -1);
+  for (lua_Integer i = 1; i <= length; i++) {
+    lua_geti(L, -1, i);
+    luaL_tolstring(L, -1, NULL);
+    lua_rawseti(L, list, (lua_Integer)++*count);
+    lua_pop(L, 1);
+  }
+  texts = lua_newuserdatauv(L, *count * sizeof *texts + 1, 0);
+  for (size_t i = 0; i < *count; i++) {
+    lua_rawgeti(L, list, (lua_Integer)i + 1);
+    texts[i] = lua_tostring(L, -1);
+    lua_pop(L, 1);
+  }
+  return texts;
+}
+
+/* "HOST[::GUEST][:ro]" */
+static void read_dir(lua_State *L, const char *text, lun_wasi_dir *dir) {
+  size_t size = strlen(text);
+  const char *colons;
+  dir->read_only = size > 3 && strcmp(text + size - 3, ":ro") == 0;
+  lua_pushlstring(L, text, dir->read_only ? size - 3 : size);
+  text = lua_tostring(L, -1);
+  colons = strstr(text, "::");
+  if (!colons) {
+    dir->host = dir->guest = text;
+    return;
+  }
+  dir->guest = colons + 2;
+  dir->host = lua_pushlstring(L, text, (size_t)(colons - text));
+}
+
+static const lun_wasi_dir *read_dirs(lua_State *L, int index, size_t *count) {
+  const char *const *texts = read_texts(L, index, "dirs", NULL, count);
+  lun_wasi_dir *dirs;
+  luaL_checkstack(L, (int)(2 * *count) + 16, "too many folders");
+  dirs = lua_newuserdatauv(L, *count * sizeof *dirs + 1, 0);
+  for (size_t i = 0; i < *count; i++) read_dir(L, texts[i], &dirs[i]);
+  return dirs;
+}
+
+static void check_keys(lua_State *L, int index) {
+  static const char *const keys[] = { "args", "env", "dirs", "stdin", "stdout", "stderr" };
+  for (lua_pushnil(L); lua_next(L, index); lua_pop(L, 1)) {
+    const char *key = lua_type(L, -2) == LUA_TSTRING ? lua_tostring(L, -2) : "?", *nearest;
+    bool known = false;
+    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) known = known || strcmp(key, keys[i]) == 0;
+    if (known) continue;
+    nearest = lun_nearest(key, keys, sizeof keys / sizeof *keys);
+    luaL_error(L, nearest ? "wasi.%s: no such field; did you mean '%s'?" : "wasi.%s: no such field", key, nearest);
+  }
+}
+
+void wasi_add(lua_State *L, Session *session, int index, lun_imports *imports) {
+  int top = lua_gettop(L);
+  lun_wasi_options options = { .before_write = before_write };
+  lun_error error = LUN_ERROR_INIT;
+  WasiBox *box;
+  luaL_checkstack(L, 40, NULL);
+  check_keys(L, index);
+  box = box_new(L, session);
+  options.self = box;
+  read_stdio(L, index, box, options.stdio);
+  options.args = read_texts(L, index, "args", NULL, &options.arg_count);
+  options.env = read_texts(L, index, "env", "%s=%s", &options.env_count);
+  options.dirs = read_dirs(L, index, &options.dir_count);
+  if (lun_wasi_create(&options, &box->wasi, &error) != LUN_OK) error_raise(L, session, &error);
+  if (lun_wasi_import(box->wasi, imports, &error) != LUN_OK) error_raise(L, session, &error);
+  lua_settop(L, top);
+}

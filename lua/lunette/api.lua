@@ -1,0 +1,185 @@
+-- SPDX-License-Identifier: MIT
+--- The API, once: name, signature, one line of help. From here come `lunette help NAME` and the reference; a spec compares
+-- it with the live module.
+--
+-- A row is { name, signature, help }. "lunette.x" is a field of the module, "class.x" a field and "class:x" a method of an
+-- object of that class.
+
+local api = {}
+
+api.rows = {
+  -- engine
+  { "lunette.module", "(bytes | {file=path} | {bytes=, name=}) -> module", "decodes and validates a module" },
+  { "lunette.instantiate", "(module [, {imports=, wasi=, name=}]) -> instance",
+    "makes an instance; imports={host, …, name=host|instance|{…}}; wasi={args=,env=,dirs=,stdin=,stdout=,stderr=}" },
+  { "lunette.host", "(module_name, {name={params={…}, results={…}, function(call, …) … end}, …}) -> host",
+    "host functions, memories, tables and globals for import; in a script they are offered to the guest" },
+  { "lunette.memory", "({min=, max=}) -> memory", "a memory of its own, in pages of 64 KiB, for lunette.host" },
+  { "lunette.table", "({type=, min=, max=}) -> table", "a table of its own, for lunette.host" },
+  { "lunette.global", "({type=, value=, mutable=}) -> global", "a global of its own, for lunette.host" },
+  { "lunette.session", "([{output=, stack=, max_memory=, message=, strict=}]) -> lunette",
+    "a further session: a store, an output and this API of its own" },
+  { "lunette.close", "()", "frees the session with all that it holds" },
+  { "lunette.version", "string", "the version of lunette" },
+  -- listening
+  { "lunette.on", "(where, listener [, options]) -> attachment",
+    "listens to functions; a listener is {before=, after=, abort=} or a function, which is before" },
+  { "lunette.factory", "(function(definition) … return listener or nil end [, options]) -> attachment",
+    "asks once for each function which listener it gets; options: where= and those of lunette.on" },
+  { "lunette.multi", "(factory, …) -> factory", "several factories as one" },
+  { "lunette.where", "string | list", "what -w gave, else \"*\": the default where of scripts" },
+  { "lunette.stack", "(frames) -> stack", "a stack of the frames of a list, to test a listener without a guest" },
+  { "lunette.bench", "(n, frames, listener) -> ns", "calls before and after n times; the mean time of a round" },
+  -- life cycle
+  { "lunette.guest", "instance | nil", "the instance of the command's module, once it is made" },
+  { "lunette.instances", "list of instances", "all instances made so far" },
+  { "lunette.at_exit", "(f)", "calls f when the guest has ended (in a program: when the session is closed)" },
+  { "lunette.stop", "([status])", "ends the run with kind exit at the next safepoint or when the callback returns" },
+  { "lunette.options", "({name={default=, help=}, …}) -> {name=value}", "declares a script's options and gives their values" },
+  -- output
+  { "lunette.out", "{write, printf}", "the trace output: lunette.out:write(text, …), lunette.out:printf(format, …)" },
+  { "lunette.json", "(value) -> string", "JSON text, integers exact (needs dkjson)" },
+  { "lunette.hex", "(v) -> string", "a number in hexadecimal, or the bytes of a string" },
+  -- module
+  { "module.name", "string", "its own name, else the file's" },
+  { "module.imports", "list of {module=, name=, kind=, definition=, type=}", "what it imports" },
+  { "module.exports", "list of {name=, kind=, definition=, type=}", "what it exports" },
+  { "module:functions", "([where]) -> list of definitions", "its functions, imported ones first" },
+  -- instance
+  { "instance.name", "string", "as stacks show it" },
+  { "instance.module", "module", "what it was made from" },
+  { "instance.exports", "{name=function|memory|table|global}", "what it exports, by name" },
+  { "instance.memory", "memory | nil", "memory 0" },
+  { "instance.memories", "{[0]=memory, …}", "all memories, by index" },
+  { "instance.closed", "boolean", "whether it was closed" },
+  { "instance:invoke", "(name, …) -> results", "calls an exported function; raises an err" },
+  { "instance:global", "(name | index) -> global", "an exported global, or one by its index" },
+  { "instance:table", "(name | index) -> table", "an exported table, or one by its index" },
+  { "instance:functions", "([where]) -> list of functions", "its functions, imported ones first" },
+  { "instance:close", "()", "refuses new calls and frees its memory" },
+  -- function
+  { "function.name", "string", "its definition's name" },
+  { "function.definition", "definition", "what its module says of it" },
+  { "function.instance", "instance | nil", "what it is bound to" },
+  { "function:invoke", "(…) -> results", "calls it; raises an err" },
+  { "function:invoke_bits", "(slot, …) -> slots", "calls it with raw 64-bit slots, and gives such" },
+  -- memory
+  { "memory:u8", "(addr) -> integer", "the byte at an address; addresses count modulo 2^32" },
+  { "memory:s8", "(addr) -> integer", "the byte, signed" },
+  { "memory:u16", "(addr) -> integer", "16 bits, unsigned, little-endian" },
+  { "memory:s16", "(addr) -> integer", "16 bits, signed" },
+  { "memory:u32", "(addr) -> integer", "32 bits, unsigned" },
+  { "memory:i32", "(addr) -> integer", "32 bits, signed" },
+  { "memory:i64", "(addr) -> integer", "64 bits, signed" },
+  { "memory:f32", "(addr) -> float", "a 32-bit float" },
+  { "memory:f64", "(addr) -> float", "a 64-bit float" },
+  { "memory:string", "(addr, len) -> string", "len bytes" },
+  { "memory:cstring", "(addr [, max]) -> string", "the bytes up to the first NUL, or max of them" },
+  { "memory:bytes", "(addr, len) -> list", "the values of len bytes" },
+  { "memory:hexdump", "(addr, len) -> string", "as hexdump -C prints them" },
+  { "memory:find", "(string [, from]) -> addr | nil", "where the bytes stand first" },
+  { "memory:size", "() -> integer", "in bytes" },
+  { "memory:write", "(addr, string)", "for host functions and programs; listeners observe" },
+  -- global, table
+  { "global.value", "value", "what it holds; can be set where memory can be written" },
+  { "global.type", "string", "its type's name" },
+  { "global.mutable", "boolean", "whether it can be set" },
+  { "table.size", "integer", "how many elements; t[i] counts from 0" },
+  { "table.type", "string", "\"funcref\" or \"externref\"" },
+  { "host.name", "string", "the module's name that it stands for" },
+  -- attachment
+  { "attachment.name", "string | nil", "the name option, else the script's name" },
+  { "attachment.functions", "integer", "to how many functions it listens" },
+  { "attachment.calls", "integer", "how many calls it has heard" },
+  { "attachment.errors", "integer", "how often its listeners failed" },
+  { "attachment.muted", "integer", "how many of its listeners are muted for that" },
+  { "attachment:detach", "([{drop=true}])", "at once for new calls; with drop, open calls get neither after nor abort" },
+  { "attachment:pause", "()", "hears no new calls" },
+  { "attachment:resume", "()", "hears them again" },
+  -- call
+  { "call.id", "integer", "unique and increasing; the same in before, after and abort" },
+  { "call.depth", "integer", "frames below, from 0 at the outermost entry" },
+  { "call.parent_id", "integer | nil", "the nearest enclosing call that this attachment heard" },
+  { "call.name", "string", "the function's name" },
+  { "call.definition", "definition", "what is called" },
+  { "call.instance", "instance | nil", "the callee's; of a host function the importing one" },
+  { "call.caller", "frame | nil", "who called; nil at the outermost entry" },
+  { "call.entry", "\"start\" | \"export\" | \"function\" | nil", "how the host entered, if it did" },
+  { "call.is_host", "boolean", "whether it is a host function" },
+  { "call.data", "value", "a place of the listener's own, nil at first, from before to after or abort" },
+  { "call.memory", "memory | nil", "memory 0 of call.instance" },
+  { "call:param", "(i | name) -> value", "a param; in after and abort with params=true" },
+  { "call:uparam", "(i | name) -> value", "the same, an i32 as 0..2^32-1" },
+  { "call:params", "() -> values", "all of them" },
+  { "call:bits", "(i) -> integer", "the raw bits of a param, in after of a result" },
+  { "call:stack", "() -> stack", "the stack, valid inside the callback" },
+  { "call:snapshot", "() -> stack", "a copy of the stack, to keep" },
+  { "call:keep", "() -> table", "what is known of the call now, to keep" },
+  -- stack, frame
+  { "stack.omitted", "integer", "frames left out of a snapshot" },
+  { "frame.definition", "definition", "whose frame it is" },
+  { "frame.instance", "instance | nil", "of which instance" },
+  { "frame.offset", "integer | nil", "of the call instruction, from the start of the code section's contents" },
+  { "frame.file_offset", "integer | nil", "the same from the module's first byte" },
+  { "frame.is_host", "boolean", "whether it is a host function's" },
+  { "frame.reentry", "boolean", "whether it was called from the host" },
+  { "frame.exact", "boolean | nil", "whether its params are those that were passed" },
+  { "frame:params", "() -> values", "the present values of its params, inside the callback" },
+  -- definition
+  { "definition.index", "integer", "in its module; of a host function in the importing one" },
+  { "definition.name", "string", "from the name section, an export, an import, or #index" },
+  { "definition.raw_name", "string", "the name as the module has it" },
+  { "definition.module", "string", "its module's name" },
+  { "definition.exports", "list of names", "under which it is exported" },
+  { "definition.import", "{module=, name=} | nil", "as what it is imported" },
+  { "definition.params", "list of types", "\"i32\", …" },
+  { "definition.results", "list of types", "\"i32\", …" },
+  { "definition.param_names", "{[i]=name}", "where they have names" },
+  { "definition.is_host", "boolean", "whether it is a host function" },
+  { "definition.offset", "integer | nil", "of its body, from the start of the code section's contents" },
+  { "definition.size", "integer | nil", "of its body, in bytes" },
+  -- err
+  { "err.kind", "string", "trap, host, exit, exhausted, timeout, interrupted, listener, malformed, invalid, unlinkable, …" },
+  { "err.code", "string | integer | nil", "the trap's name, or the exit status" },
+  { "err.message", "string", "one line" },
+  { "err.detail", "string | nil", "further lines; of a host function's error, the traceback" },
+  { "err.stack", "stack | nil", "the stack at the point of failure" },
+  { "err.value", "value", "what a host function raised" },
+  { "err.offset", "integer | nil", "with malformed and invalid: the byte in the module" },
+  { "err.exit_status", "integer", "the command's exit status for it" },
+}
+
+local function find(topic)
+  for _, row in ipairs(api.rows) do
+    if row[1] == topic or row[1] == "lunette." .. topic then return row end
+  end
+  return nil
+end
+
+local function line(row) return ("%s%s%s\n    %s"):format(row[1], row[2]:find("^%(") and "" or ": ", row[2], row[3]) end
+
+--- The help text of a name ("on", "lunette.on", "call:param") or of a class ("call"), or nil.
+function api.help(topic)
+  local row = find(topic)
+  if row then return line(row) end
+  local lines = {}
+  for _, member in ipairs(api.rows) do
+    if member[1]:match("^%w+") == topic then lines[#lines + 1] = line(member) end
+  end
+  return #lines > 0 and table.concat(lines, "\n") or nil
+end
+
+--- All topics.
+function api.names()
+  local names, seen = {}, {}
+  for _, row in ipairs(api.rows) do
+    names[#names + 1] = row[1]
+    local class = row[1]:match("^%w+")
+    if not seen[class] then names[#names + 1] = class end
+    seen[class] = true
+    if class == "lunette" then names[#names + 1] = row[1]:match("%.(.*)$") end
+  end
+  return names
+end
+
+return api

@@ -1,0 +1,84 @@
+-- SPDX-License-Identifier: MIT
+--- A script's options: what it declares with lunette.options, and what `-s NAME,option=value` gives.
+
+local core = require("lunette.core")
+
+local options = {}
+
+local booleans = {
+  ["true"] = true, yes = true, on = true, ["1"] = true,
+  ["false"] = false, no = false, off = false, ["0"] = false,
+}
+
+local readers = {
+  integer = function(text) return math.tointeger(tonumber(text)), "a whole number" end,
+  float = function(text) return tonumber(text), "a number" end,
+  boolean = function(text) return booleans[text], "true or false" end,
+  string = function(text) return text, "a text" end,
+}
+
+local function kind_of(default)
+  if default == nil then return "string" end
+  return math.type(default) or type(default)
+end
+
+local function sorted_names(list)
+  local names = {}
+  for name in pairs(list) do names[#names + 1] = name end
+  table.sort(names)
+  return names
+end
+
+local function default_of(name, declaration)
+  local default = declaration
+  if type(declaration) == "table" then default = declaration.default end
+  if not readers[kind_of(default)] then error(("option %s: its default is a %s"):format(name, type(default)), 0) end
+  return default
+end
+
+local function value_of(owner, name, default, given)
+  if type(given) ~= "string" then return given end
+  local value, expected = readers[kind_of(default)](given)
+  if value == nil then error(("%s: option %s must be %s, got \"%s\""):format(owner.name, name, expected, given), 0) end
+  return value
+end
+
+local function refuse_unknown(owner, declared)
+  local names = sorted_names(declared)
+  for _, name in ipairs(sorted_names(owner.options)) do
+    if declared[name] == nil then
+      local nearest = core.nearest(name, names)
+      local hint = nearest and ("; did you mean %s?"):format(nearest)
+        or #names > 0 and ("; it has: %s"):format(table.concat(names, ", ")) or ""
+      error(("%s: no such option: %s%s"):format(owner.name, name, hint), 0)
+    end
+  end
+end
+
+--- The values of the declared options: { name = {default=, help=} or a default } → { name = value }. `owner` is the script
+-- with the texts that it was given (owner.options), or nil in a program.
+function options.read(owner, declared)
+  if type(declared) ~= "table" then error("options: a table expected, got " .. type(declared), 0) end
+  local given = owner and owner.options or {}
+  local values = {}
+  if owner then
+    owner.declared = true
+    refuse_unknown(owner, declared)
+  end
+  for name, declaration in pairs(declared) do
+    local default = default_of(name, declaration)
+    if given[name] == nil then
+      values[name] = default
+    else
+      values[name] = value_of(owner, name, default, given[name])
+    end
+  end
+  return values
+end
+
+--- After a script has run: options were given, but it has declared none.
+function options.check_used(owner)
+  if not owner.declared then refuse_unknown(owner, {}) end
+end
+
+return options

@@ -1,0 +1,112 @@
+-- SPDX-License-Identifier: MIT
+--- Scripts: Lua files run in an environment of their own, with the session's API as `lunette`.
+--
+-- A script's globals are its own; the standard library is there to read. What fails while it loads becomes one err of
+-- kind "script" that names file and line.
+
+local core = require("lunette.core")
+local options = require("lunette.options")
+
+local script = {}
+
+local function raise(session, message, detail) error(core.error(session.core, "script", message, detail), 0) end
+
+-- ---- finding ----
+local function readable(path)
+  local file = io.open(path, "rb")
+  if file then file:close() end
+  return file ~= nil
+end
+
+--- The path of a shipped script, or nil.
+function script.find(name, folders)
+  for _, folder in ipairs(folders or {}) do
+    local path = ("%s/%s.lua"):format(folder, name)
+    if not name:find("/", 1, true) and readable(path) then return path end
+  end
+  return nil
+end
+
+local function names_in(folders)
+  local names = {}
+  for _, folder in ipairs(folders or {}) do
+    local found = core.scripts_in(folder)
+    table.move(found, 1, #found, #names + 1, names)
+  end
+  return names
+end
+
+-- spec → path or nil, chunk name, name shown
+local function locate(session, spec)
+  if spec.code then return nil, "=-e", "-e" end
+  if spec.file then return spec.file, "@" .. spec.file, spec.file end
+  local path = script.find(spec.name, spec.folders)
+  if path then return path, "@" .. spec.name .. ".lua", spec.name end
+  local nearest = core.nearest(spec.name, names_in(spec.folders))
+  local hint = nearest and ("did you mean %s?"):format(nearest)
+    or readable(spec.name) and ("there is a file of that name: -s ./%s"):format(spec.name)
+    or readable(spec.name .. ".lua") and ("there is a file of that name: -s %s.lua"):format(spec.name)
+    or "lunette scripts names those that come along; a file's name ends in .lua or holds a /"
+  raise(session, ("there is no script \"%s\""):format(spec.name), "hint: " .. hint)
+end
+
+local function source_of(session, spec, path)
+  if not path then return spec.code end
+  local file, problem = io.open(path, "rb")
+  if not file then raise(session, ("cannot read the script %s"):format(problem)) end
+  local text, failure = file:read("a")
+  file:close()
+  if not text then raise(session, ("cannot read the script %s: %s"):format(path, failure)) end
+  return (text:gsub("^#[^\n]*", ""))
+end
+
+-- ---- the environment ----
+local function environment(session, api)
+  local env = { lunette = api }
+  env._G = env
+  function env.print(...)
+    local parts = table.pack(...)
+    for i = 1, parts.n do parts[i] = tostring(parts[i]) end
+    session:open():write(table.concat(parts, "\t") .. "\n")
+  end
+  function env.require(name)
+    if name == "lunette" then return api end
+    return require(name)
+  end
+  function env.load(chunk, name, mode, ...)
+    if select("#", ...) > 0 then return load(chunk, name, mode, ...) end
+    return load(chunk, name, mode, env)
+  end
+  return setmetatable(env, { __index = _G })
+end
+
+-- ---- running ----
+local function explain(problem)
+  if type(problem) == "userdata" then return problem end
+  return { message = tostring(problem), trace = debug.traceback(nil, 2) }
+end
+
+local function failed(session, problem)
+  if type(problem) == "userdata" then error(problem, 0) end
+  raise(session, problem.message, problem.trace)
+end
+
+--- Loads and runs a script: { name= | file= | code=, options = { name = text }, folders = { … } }. Gives { name=, path= };
+-- raises an err of kind "script".
+function script.load(session, spec)
+  local path, chunk_name, shown = locate(session, spec)
+  local source = source_of(session, spec, path)
+  local owner = { name = shown, path = path, options = spec.options or {} }
+  local api = session:api_for(owner)
+  if source:sub(1, 1) == "\27" then raise(session, ("%s: a compiled script; only Lua text is taken"):format(shown)) end
+  local chunk, problem = load(source, chunk_name, "t", environment(session, api))
+  if not chunk then raise(session, problem) end
+  local good, failure = xpcall(chunk, explain)
+  if not good then failed(session, failure) end
+  good, failure = pcall(options.check_used, owner)
+  if not good then raise(session, failure) end
+  session.scripts[#session.scripts + 1] = owner
+  return owner
+end
+
+return script

@@ -1,0 +1,296 @@
+-- SPDX-License-Identifier: MIT
+--- A session: one store with its instances, attachments and output, and the API on it.
+--
+-- The API is one table of functions bound to the session. A script gets a table of its own (see script.lua), whose calls
+-- are charged to it; they all do the same. Errors of use are raised where the API was called. The session's own methods
+-- (adopt, set_guest, unmatched, finish) are for the command.
+
+local core = require("lunette.core")
+local options = require("lunette.options")
+local render = require("lunette.render")
+local testkit = require("lunette.testkit")
+local where = require("lunette.where")
+
+local sessions = {}
+
+local Session = {}
+Session.__index = Session
+
+--- The core session, made at the first need and again after it was closed.
+function Session:open()
+  local inner = self.core
+  if not inner or (inner.closed and self.is_default) then
+    inner = core.session(self.settings)
+    self.core = inner
+    self.attached, self.exits = {}, {}
+  end
+  return inner
+end
+
+-- ---- what the API's functions do; `owner` is the script that calls, or nil ----
+local calls = {}
+
+function calls.module(session, _, source) return core.module(session:open(), source) end
+
+function calls.instantiate(session, _, module, settings)
+  local instance = core.instantiate(session:open(), module, settings)
+  session:check_wheres()
+  return instance
+end
+
+function calls.host(session, _, name, items) return core.host(session:open(), name, items) end
+function calls.memory(session, _, limits) return core.memory(session:open(), limits) end
+function calls.table(session, _, limits) return core.table(session:open(), limits) end
+function calls.global(session, _, settings) return core.global(session:open(), settings) end
+
+local Multi = {}
+
+--- Several factories as one.
+function calls.multi(_, _, ...)
+  local factories = {}
+  for i, factory in ipairs({ ... }) do
+    if getmetatable(factory) == Multi then
+      table.move(factory, 1, #factory, #factories + 1, factories)
+    elseif type(factory) == "function" then
+      factories[#factories + 1] = factory
+    else
+      error(("multi: argument %d is no factory but a %s"):format(i, type(factory)), 0)
+    end
+  end
+  if #factories == 0 then error("multi: at least one factory expected", 0) end
+  return setmetatable(factories, Multi)
+end
+
+-- The options that the core knows, and the compiled where.
+local function attach(session, owner, members, wanted, settings)
+  local passed = {}
+  if settings ~= nil and type(settings) ~= "table" then error("options must be a table, not a " .. type(settings), 0) end
+  for name, value in pairs(settings or {}) do
+    if name ~= "where" then passed[name] = value end
+  end
+  passed.name = passed.name or owner and owner.name
+  local compiled = wanted ~= nil and where.compile(wanted) or nil
+  for _, member in ipairs(members) do member.where = compiled end
+  local attachment = core.attach(session:open(), members, passed)
+  if compiled ~= nil then
+    session.attached[#session.attached + 1] = { attachment = attachment, where = wanted, compiled = compiled, owner = owner }
+    if #session.core.instances > 0 then session:check_wheres() end
+  end
+  return attachment
+end
+
+function calls.on(session, owner, wanted, listener, settings)
+  if wanted == nil then error("on: a where expected, got nil (all functions: \"*\")", 0) end
+  if type(settings) == "table" and settings.where ~= nil then error("on: where is the first argument, not an option", 0) end
+  return attach(session, owner, { { listener = listener } }, wanted, settings)
+end
+
+function calls.factory(session, owner, factory, settings)
+  local members = {}
+  for i, one in ipairs(getmetatable(factory) == Multi and factory or { factory }) do members[i] = { factory = one } end
+  if #members == 0 then error("factory: a function expected, got " .. type(factory), 0) end
+  return attach(session, owner, members, type(settings) == "table" and settings.where or nil, settings)
+end
+
+function calls.stack(_, _, frames) return testkit.stack(frames) end
+function calls.bench(_, _, count, frames, listener) return testkit.bench(count, frames, listener) end
+
+function calls.at_exit(session, _, callback)
+  if type(callback) ~= "function" then error("at_exit: a function expected, got " .. type(callback), 0) end
+  session:open()
+  session.exits[#session.exits + 1] = callback
+end
+
+function calls.stop(session, _, status) session:open():stop(status) end
+function calls.options(_, owner, declared) return options.read(owner, declared) end
+function calls.hex(_, _, value) return render.hex(value) end
+function calls.json(_, _, value) return render.json(value) end
+
+--- A further session, with store, output and API of its own.
+function calls.session(_, _, settings) return sessions.create(settings or {}).api end
+
+function calls.close(session) session:close() end
+
+-- ---- fields that are looked up when they are read ----
+local fields = {}
+function fields.guest(session) return session.guest end
+function fields.instances(session) return session.core and session:open().instances or {} end
+function fields.where(session) return session.default_where or "*" end
+
+-- ---- the API table ----
+-- Raised in these files: raised again where the API was called.
+local function raise(problem)
+  if type(problem) ~= "string" then error(problem, 0) end
+  local own, text = problem:match("^([^\n]-lunette/%w+%.lua:%d+: )(.*)$")
+  if own or not problem:find("^[^\n]-:%d+: ") then error(text or problem, 4) end
+  error(problem, 0)
+end
+
+local function checked(good, ...)
+  if not good then raise((...)) end
+  return ...
+end
+
+local function bind(session, owner, api, call)
+  return function(first, ...)
+    if first == api then return checked(pcall(call, session, owner, ...)) end
+    return checked(pcall(call, session, owner, first, ...))
+  end
+end
+
+local function output(session)
+  local out = {}
+  function out.write(_, ...) return session:open():write(...) end
+  function out.printf(_, ...) return session:open():write(string.format(...)) end
+  return out
+end
+
+local function names_of(api)
+  local names = {}
+  for _, list in ipairs({ api, fields }) do
+    for name in pairs(list) do names[#names + 1] = name end
+  end
+  return names
+end
+
+--- The API on this session; what it does is charged to `owner`, a script.
+function Session:api_for(owner)
+  local api = { version = core.version, out = output(self) }
+  for name, call in pairs(calls) do api[name] = bind(self, owner, api, call) end
+  return setmetatable(api, {
+    __index = function(_, name)
+      local field = fields[name]
+      if field then return field(self) end
+      local nearest = type(name) == "string" and core.nearest(name, names_of(api))
+      local hint = nearest and ("; did you mean '%s'?"):format(nearest) or ""
+      error(("lunette.%s: no such field%s"):format(tostring(name), hint), 2)
+    end,
+    __newindex = function(_, name) error(("lunette.%s can't be set"):format(tostring(name)), 2) end,
+    __close = function() self:close() end,
+    __name = "lunette",
+  })
+end
+
+-- ---- the session's own ----
+-- A sentence about a where that matches no function of the modules.
+local function complaint(entry, modules)
+  local text = where.complaint(entry.where, entry.compiled, modules)
+  return entry.owner and ("%s: %s"):format(entry.owner.name, text) or text
+end
+
+local function modules_of(instances)
+  local modules = {}
+  for i, instance in ipairs(instances) do modules[i] = instance.module end
+  return modules
+end
+
+-- A where is judged once, when there are functions; one that is a Lua function knows best itself.
+local function unjudged(session)
+  local list = {}
+  for _, entry in ipairs(session.attached) do
+    if not entry.judged and type(entry.where) ~= "function" then list[#list + 1] = entry end
+    entry.judged = true
+  end
+  return list
+end
+
+--- Tells which wheres match nothing; with strict that is an error.
+function Session:check_wheres()
+  for _, entry in ipairs(unjudged(self)) do
+    if entry.attachment.functions == 0 then
+      local text = complaint(entry, modules_of(self.core.instances))
+      if self.core.strict then error(text, 0) end
+      self.core:message(text)
+    end
+  end
+end
+
+--- Messages about the wheres that match no function of the module.
+function Session:unmatched(module)
+  local messages = {}
+  for _, entry in ipairs(unjudged(self)) do
+    if #module:functions(entry.compiled) == 0 then messages[#messages + 1] = complaint(entry, { module }) end
+  end
+  return messages
+end
+
+function Session:set_guest(instance)
+  self.guest = instance
+  local instances = self.core.instances
+  instances[#instances + 1] = instance
+end
+
+local function explain(problem)
+  if type(problem) == "userdata" then return tostring(problem) end
+  return debug.traceback(tostring(problem), 2)
+end
+
+--- Runs what at_exit was given, the newest first. What fails is told and stops nothing.
+function Session:finish()
+  while #self.exits > 0 do
+    local callback = table.remove(self.exits)
+    local good, problem = xpcall(callback, explain)
+    if not good then self.core:message(problem) end
+  end
+end
+
+--- Frees all of it at once. A later use of the default session makes a new one.
+function Session:close()
+  local inner = self.core
+  if not inner or inner.closed then return end
+  if not inner.is_loan then self:finish() end
+  inner:close()
+  self.guest = nil
+  self.attached, self.exits = {}, {}
+end
+
+-- At the end of the Lua state what was not closed is closed, at_exit included, while everything is still there.
+local function close_at_end(session)
+  session.guard = setmetatable({}, { __gc = function() pcall(session.close, session) end })
+end
+
+local function new(fresh)
+  fresh.attached, fresh.exits, fresh.scripts = {}, {}, {}
+  local session = setmetatable(fresh, Session)
+  session.api = session:api_for(nil)
+  return session
+end
+
+--- A session that works on what the command has made; `require "lunette"` gives its API from here on.
+function sessions.adopt(inner)
+  local session = new({ core = inner })
+  package.loaded["lunette"] = session.api
+  return session
+end
+
+local setting_names = { "output", "stack", "max_memory", "message", "strict" }
+
+local function check_settings(settings)
+  local known = {}
+  for _, name in ipairs(setting_names) do known[name] = true end
+  for name in pairs(settings) do
+    if not known[name] then
+      local nearest = core.nearest(tostring(name), setting_names)
+      local hint = nearest and ("; did you mean '%s'?"):format(nearest) or ""
+      error(("session: no such option: %s%s"):format(tostring(name), hint), 0)
+    end
+  end
+end
+
+--- A session of its own: { output = path, descriptor, "stdout" or "stderr", stack = bytes, max_memory = bytes }.
+function sessions.create(settings)
+  check_settings(settings)
+  local session = new({ settings = settings })
+  session:open()
+  close_at_end(session)
+  return session
+end
+
+--- The one that `require "lunette"` gives in a program: made at its first use.
+function sessions.default()
+  local session = new({ settings = {}, is_default = true })
+  close_at_end(session)
+  return session
+end
+
+return sessions
