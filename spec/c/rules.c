@@ -106,7 +106,7 @@ static const lun_listener teller = { before, after, aborted };
 typedef struct Only {
   const char *names;
   const lun_listener *listener;
-  void *self;
+  const char *prefix; /* of what is said, or NULL */
 } Only;
 
 static lun_choice choose(void *context, const lun_definition *definition, lun_instance *instance) {
@@ -120,7 +120,7 @@ static lun_choice choose(void *context, const lun_definition *definition, lun_in
     at += size;
   }
   if (only->names && !at) return (lun_choice){ NULL, NULL };
-  return (lun_choice){ only->listener, only->self };
+  return (lun_choice){ only->listener, (void *)(uintptr_t)only->prefix };
 }
 
 static lun_attachment *attach(const Only *only, const lun_attach_options *options) {
