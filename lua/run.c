@@ -199,14 +199,12 @@ static int tell_end(Run *run, lun_status status) {
 static int close_output(Run *run) {
   lun_error error = LUN_ERROR_INIT;
   if (!run->output) return 0;
-  const char *name = run->options->output && strcmp(run->options->output, "-") != 0 ? run->options->output
-                     : run->options->output ? "stdout" : "stderr";
   lun_status status = lun_output_close(run->output, &error);
   run->output = NULL;
   if (status == LUN_OK) return 0;
-  message("cannot write the trace to %s: %s", name, error.message);
+  int exit_status = report_error(&error, NULL);
   lun_error_clear(&error);
-  return lun_status_exit(status);
+  return exit_status;
 }
 
 static void take_down(Run *run) {

@@ -72,11 +72,11 @@ _start() {
         (func $mixed (param $a i32) (param i64) (param $x f32) (param f64) (result i64 f64) (local.get 1) (local.get 3))
         (func $names (param $t externref) (param $f funcref))
         (func $callee)
-        (elem declare func $callee)
+        (table 1 funcref) (elem (i32.const 0) $callee)
         (func (export "_start")
           (call $mixed (i32.const -1) (i64.const -9223372036854775808) (f32.const 0.5) (f64.const 1e100))
           drop drop
-          (call $names (ref.null extern) (ref.func $callee))))]],
+          (call $names (ref.null extern) (table.get 0 (i32.const 0)))))]],
       "run", "-s", "calltree", "app.wasm",
     }, [[
 _start() {
@@ -102,8 +102,8 @@ _start() {
 } ! trap
 lunette: trap: out of bounds memory access
   at poke (app) 0x7
-  at main (app) 0x17
-  at _start (app) 0x1c
+  at main (app) 0x15
+  at _start (app) 0x1a
 ]])
     assert.equal(134, result.status)
   end)
@@ -119,7 +119,7 @@ lunette: trap: out of bounds memory access
     }, [[
 _start() {
   quit(status=3) {
-    wasi_snapshot_preview1.proc_exit(rval=3) ! exit: 3
+    proc_exit(rval=3) ! exit: 3
   } ! exit
 } ! exit
 ]])

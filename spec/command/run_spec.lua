@@ -43,8 +43,8 @@ describe("the exit status", function()
     assert.equal([[
 lunette: trap: out of bounds memory access
   at poke (m) 0x7
-  at main (m) 0x12
-  at _start (m) 0x17
+  at main (m) 0x11
+  at _start (m) 0x16
 ]], result.stderr)
   end)
 

@@ -11,7 +11,8 @@ return function(spec)
   local folder <close> = files.temporary()
   if spec.guest then files.write(folder .. "/app.wasm", wat(spec.guest)) end
   for name, text in pairs(spec.files or {}) do
-    if name:sub(-1) == "/" then files.make(folder .. "/" .. name) else files.write(folder .. "/" .. name, text) end
+    files.make(folder .. "/" .. (name:match("^(.*)/") or ""))
+    if name:sub(-1) ~= "/" then files.write(folder .. "/" .. name, text) end
   end
   local args = {}
   for i, argument in ipairs(spec) do args[i] = argument end
