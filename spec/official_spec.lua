@@ -19,8 +19,11 @@ end
 
 local wast = require("spec.support.wast")
 
+-- Refused by 2.0 for another reason: call_indirect's zero byte became a table's index.
+local refused_otherwise = { v1 = { ["binary.json"] = { [50] = { kind = "invalid" } } } }
+
 local function overturned_in(suite)
-  local by_file = {}
+  local by_file = refused_otherwise[suite.folder] or {}
   for _, entry in ipairs(corpus.json(root .. "/OVERTURNED.json")) do
     if entry.suite == suite.folder and suite.implemented[entry.overturned_by] then
       by_file[entry.file] = by_file[entry.file] or {}

@@ -69,6 +69,7 @@ lun_port lun_module_import(const lun_module *module, uint32_t index) {
   const Import *import = &module->imports[index];
   port.module = import->module;
   port.name = import->name;
+  port.name_size = strlen(import->name);
   port.kind = import->kind;
   if (import->kind == LUN_EXTERN_FUNCTION) {
     port.definition = &module->functions[import_function_index(module, import)];
@@ -96,6 +97,7 @@ lun_port lun_module_export(const lun_module *module, uint32_t index) {
   if (index >= module->export_count) return port;
   const Export *export = &module->exports[index];
   port.name = export->name;
+  port.name_size = export->name_size;
   port.kind = export->kind;
   if (export->kind == LUN_EXTERN_FUNCTION) {
     port.definition = &module->functions[export->index];

@@ -100,6 +100,14 @@ local function same_results(results, expected)
   return at == #results + 1
 end
 
+local packed = { i32 = "<i4", i64 = "<i8", f32 = "<f", f64 = "<d" }
+
+-- The bits of a global's value (no global of the suite holds a NaN).
+local function global_bits(kind, value)
+  local bytes = string.pack(packed[kind], value)
+  return (string.unpack("<I" .. #bytes, bytes))
+end
+
 local function shown(results)
   local text = {}
   for i, bits in ipairs(results) do text[i] = ("0x%x"):format(bits) end
@@ -140,7 +148,10 @@ function Run:instance(name) return name and self.named[name] or self.last end
 function Run:act(action)
   local instance = self:instance(action.module)
   if not instance then error("no instance " .. tostring(action.module)) end
-  if action.type == "get" then return table.pack(instance:global(action.field):bits()) end
+  if action.type == "get" then
+    local global = instance:global(action.field)
+    return { global_bits(global.type, global.value) }
+  end
   return table.pack(instance.exports[action.field]:invoke_bits(table.unpack(slots_of_args(action.args))))
 end
 
@@ -223,6 +234,7 @@ function commands.assert_invalid(run, command, overturned)
 end
 
 function commands.assert_malformed(run, command, overturned)
+  if overturned and overturned.kind then return fails(overturned.kind, nil, run.module, run, command) end
   if overturned then return succeeds(run.module, run, command) end
   return fails("malformed", nil, run.module, run, command)
 end

@@ -42,6 +42,7 @@ LUN_API const char *lun_extern_kind_name(lun_extern_kind kind);  /* "function", 
 typedef struct lun_port {
   const char *module;  /* imports only */
   const char *name;
+  size_t name_size;    /* a name may hold NUL bytes; there is one more behind it */
   lun_extern_kind kind;
   const lun_definition *definition;
   const char *type;
