@@ -155,7 +155,12 @@ static lun_extern export_check(lua_State *L, lun_extern_kind kind) {
   const lun_instance *instance = instance_check(L, 1);
   size_t size;
   const char *name = luaL_checklstring(L, 2, &size);
+  lun_error error = LUN_ERROR_INIT;
   lun_extern item;
+  if (lun_instance_closed(instance)) {
+    lun_error_set(&error, LUN_USAGE, "the instance is closed");
+    error_raise(L, session_of(L), &error);
+  }
   if (!lun_instance_export_sized(instance, name, size, &item) || item.kind != kind) no_export(L, instance, kind, name);
   return item;
 }
