@@ -164,8 +164,9 @@ static void text_detail(Text *text, const char *detail) {
     if (strncmp(detail, "hint: ", 6) == 0) {
       text_hint(text, detail + 6, size - 6);
     } else if (size) {
-      if (*detail != ' ') text_string(text, "  ");
-      text_escaped(text, detail, size);
+      bool is_frame = *detail == '\t';
+      text_string(text, is_frame ? "    " : "  ");
+      text_escaped(text, detail + is_frame, size - is_frame);
       text_string(text, "\n");
     }
     detail += size + (detail[size] == '\n');

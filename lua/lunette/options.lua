@@ -36,49 +36,50 @@ local function default_of(name, declaration)
   return default
 end
 
-local function value_of(owner, name, default, given)
+local function value_of(owner, name, default, given, refuse)
   if type(given) ~= "string" then return given end
   local value, expected = readers[kind_of(default)](given)
-  if value == nil then error(("%s: option %s must be %s, got \"%s\""):format(owner.name, name, expected, given), 0) end
+  if value == nil then refuse(("%s: option %s must be %s, got \"%s\""):format(owner.name, name, expected, given)) end
   return value
 end
 
-local function refuse_unknown(owner, declared)
+local function refuse_unknown(owner, declared, refuse)
   local names = sorted_names(declared)
   for _, name in ipairs(sorted_names(owner.options)) do
     if declared[name] == nil then
       local nearest = core.nearest(name, names)
       local hint = nearest and ("; did you mean %s?"):format(nearest)
         or #names > 0 and ("; it has: %s"):format(table.concat(names, ", ")) or ""
-      error(("%s: no such option: %s%s"):format(owner.name, name, hint), 0)
+      refuse(("%s: no such option: %s%s"):format(owner.name, name, hint))
     end
   end
 end
 
 --- The values of the declared options: { name = {default=, help=} or a default } → { name = value }. `owner` is the script
--- with the texts that it was given (owner.options), or nil in a program.
-function options.read(owner, declared)
+-- with the texts that it was given (owner.options), or nil in a program; what is wrong with those is no mistake of the
+-- script's and goes to `refuse`, which raises.
+function options.read(owner, declared, refuse)
   if type(declared) ~= "table" then error("options: a table expected, got " .. type(declared), 0) end
   local given = owner and owner.options or {}
   local values = {}
   if owner then
     owner.declared = true
-    refuse_unknown(owner, declared)
+    refuse_unknown(owner, declared, refuse)
   end
   for name, declaration in pairs(declared) do
     local default = default_of(name, declaration)
     if given[name] == nil then
       values[name] = default
     else
-      values[name] = value_of(owner, name, default, given[name])
+      values[name] = value_of(owner, name, default, given[name], refuse)
     end
   end
   return values
 end
 
 --- After a script has run: options were given, but it has declared none.
-function options.check_used(owner)
-  if not owner.declared then refuse_unknown(owner, {}) end
+function options.check_used(owner, refuse)
+  if not owner.declared then refuse_unknown(owner, {}, refuse) end
 end
 
 return options

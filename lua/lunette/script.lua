@@ -81,9 +81,19 @@ local function environment(session, api)
 end
 
 -- ---- running ----
+-- Where the script was when it failed: its own frames, if there is more to say than the message does.
+local function trace()
+  local lines = {}
+  for line in debug.traceback("", 3):gmatch("\t([^\n]+)") do
+    if not line:find("^lunette/") and not line:find("^%[C%]:") and not line:find("^%(%.%.%.") then lines[#lines + 1] = line end
+    if line:find("in main chunk$") then break end
+  end
+  return #lines > 1 and "stack traceback:\n\t" .. table.concat(lines, "\n\t") or nil
+end
+
 local function explain(problem)
   if type(problem) == "userdata" then return problem end
-  return { message = tostring(problem), trace = debug.traceback(nil, 2) }
+  return { message = tostring(problem), trace = trace() }
 end
 
 local function failed(session, problem)
@@ -103,8 +113,7 @@ function script.load(session, spec)
   if not chunk then raise(session, problem) end
   local good, failure = xpcall(chunk, explain)
   if not good then failed(session, failure) end
-  good, failure = pcall(options.check_used, owner)
-  if not good then raise(session, failure) end
+  options.check_used(owner, function(text) raise(session, text) end)
   session.scripts[#session.scripts + 1] = owner
   return owner
 end

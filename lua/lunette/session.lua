@@ -102,7 +102,9 @@ function calls.at_exit(session, _, callback)
 end
 
 function calls.stop(session, _, status) session:open():stop(status) end
-function calls.options(_, owner, declared) return options.read(owner, declared) end
+function calls.options(session, owner, declared)
+  return options.read(owner, declared, function(text) error(core.error(session.core, "script", text), 0) end)
+end
 function calls.hex(_, _, value) return render.hex(value) end
 function calls.json(_, _, value) return render.json(value) end
 
@@ -122,7 +124,7 @@ function fields.where(session) return session.default_where or "*" end
 local function raise(problem)
   if type(problem) ~= "string" then error(problem, 0) end
   local own, text = problem:match("^([^\n]-lunette/%w+%.lua:%d+: )(.*)$")
-  if own or not problem:find("^[^\n]-:%d+: ") then error(text or problem, 4) end
+  if own or not problem:find("^[^\n]-:%d+: ") then error(text or problem, 3) end
   error(problem, 0)
 end
 
@@ -225,13 +227,18 @@ local function explain(problem)
   return debug.traceback(tostring(problem), 2)
 end
 
---- Runs what at_exit was given, the newest first. What fails is told and stops nothing.
+--- Runs what at_exit was given, the newest first. What fails is told and stops nothing; gives how many did.
 function Session:finish()
+  local failures = 0
   while #self.exits > 0 do
     local callback = table.remove(self.exits)
     local good, problem = xpcall(callback, explain)
-    if not good then self.core:message(problem) end
+    if not good then
+      failures = failures + 1
+      self.core:message(problem)
+    end
   end
+  return failures
 end
 
 --- Frees all of it at once. A later use of the default session makes a new one.

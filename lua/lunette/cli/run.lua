@@ -55,7 +55,9 @@ end
 --- The instance is made: scripts see it as lunette.guest.
 function run.set_guest(_, instance) session:set_guest(instance) end
 
---- The guest has ended: runs what the scripts gave at_exit.
-function run.finish() session:finish() end
+--- The guest has ended: runs what the scripts gave at_exit. Gives the exit status where --strict minds a failure.
+function run.finish(core_session)
+  return session:finish() > 0 and core_session.strict and EXIT_STRICT or nil
+end
 
 return run
