@@ -1,39 +1,15 @@
 /* SPDX-License-Identifier: MIT */
-/* The handlers: one C function per instruction of code.h. Each does its work and ends in one tail call of the next
- * word's handler, so that the C stack never grows; the state travels in six registers. Whatever needs the address of a
- * local, or more than a few lines, is done by a function of its own that returns here. A failure is noted in the store and
- * the handler returns, straight to run_code.
- *
- * Rules of a handler: no address of a local is taken; results are written as full slots; after anything that may call
- * out, memory 0 is reloaded from the instance. A build check disassembles this file. */
-#include <string.h>
-
-#include "code.h"
-#include "engine.h"
-#include "numeric.h"
-
-#define ARGUMENTS const Word *pc, Slot *fp, uint8_t *mem, uint64_t size, Store *store, uint64_t base
-#define HANDLER(id) static void op_##id(ARGUMENTS)
-#define GO(to) return (to)->handler((to), fp, mem, size, store, base)
-#define NEXT GO(pc + 1)
-#define COLD __attribute__((noinline, cold))
-
-#define A fp[pc->a]
-#define B fp[pc->b]
-#define C fp[pc->c]
-
-static inline uint64_t of_pointer(const void *pointer) { return (uint64_t)(uintptr_t)pointer; }
-static inline const Word *word_at(uint64_t slot) { return (const Word *)(uintptr_t)slot; }
-static inline uintptr_t limit_of(Store *store) { return atomic_load_explicit(&store->limit, memory_order_relaxed); }
+/* The handlers of entries, calls, control, tables and bulk memory; failing; and the table of all handlers. How a handler is
+ * written stands in run.h. */
+#include "run.h"
 
 /* ---- failing ---- */
-static COLD void trap(ARGUMENTS) {
+COLD void run_trap(ARGUMENTS) {
   (void)mem, (void)size;
   store->outcome = LUN_TRAP;
   store->trap = (lun_trap)base;
   store->point = (Point){ code_owner(store, pc), fp, pc, UINT32_MAX };
 }
-#define TRAP(which) do { base = (which); return trap(pc, fp, mem, size, store, base); } while (0)
 
 /* The failure `base` of an instruction that stands in a body. */
 static COLD void fail(ARGUMENTS) {
@@ -71,7 +47,7 @@ static COLD lun_status check_entry(const Word *pc, Slot *fp, Store *store) {
 }
 
 /* ---- entries ---- */
-HANDLER(ENTER_SLOW) {
+static void op_ENTER_SLOW(ARGUMENTS) {
   if (check_entry(pc, fp, store) != LUN_OK) return;
   const Function *function = (const Function *)pc;
   Handler again = function->kept ? function->kept : pc->handler;
@@ -290,8 +266,7 @@ HANDLER(RETURN1) {
 }
 
 /* ---- branches; backwards with a safepoint ---- */
-static COLD void poll_slow(ARGUMENTS) {
-  /* base: the distance to jump. */
+COLD void run_poll(ARGUMENTS) {
   const Word *to = pc + (int64_t)base;
   lun_status status = safepoint(store);
   if (status != LUN_OK) {
@@ -302,16 +277,6 @@ static COLD void poll_slow(ARGUMENTS) {
   mem = memory_data(instance), size = memory_bytes(instance);
   GO(to);
 }
-#define JUMP(distance) do { pc += (distance); GO(pc); } while (0)
-#define JUMP_POLLED(distance) \
-  do { \
-    if (UNLIKELY(limit_of(store) == 0)) { \
-      base = (uint64_t)(int64_t)(distance); \
-      return poll_slow(pc, fp, mem, size, store, base); \
-    } \
-    JUMP(distance); \
-  } while (0)
-
 HANDLER(BR) { JUMP(pc->c); }
 HANDLER(LOOP) { JUMP_POLLED(pc->c); }
 HANDLER(BR_NZ) { if (A) JUMP(pc->c); NEXT; }
@@ -342,71 +307,7 @@ HANDLER(SELECT) { /* b is the condition */
 HANDLER(GLOBAL_GET) { A = *pc[1].cell; GO(pc + 2); }
 HANDLER(GLOBAL_SET) { *pc[1].cell = A; GO(pc + 2); }
 
-/* ---- numeric, from the table ---- */
-#define K ((uint64_t)(int64_t)pc->c)
-#define KB ((uint64_t)(int64_t)pc->b)
-#define OPS_CLASS_HAND(id)
-#define OPS_CLASS_REINTERPRET(id)
-#define OPS_CLASS_LOAD(id)
-#define OPS_CLASS_STORE(id)
-#define OPS_CLASS_IBINARY(id) HANDLER(id) { A = num_##id(B, C); NEXT; } HANDLER(id##_K) { A = num_##id(B, K); NEXT; }
-#define OPS_CLASS_FBINARY(id) HANDLER(id) { A = num_##id(B, C); NEXT; }
-#define OPS_CLASS_UNARY(id) HANDLER(id) { A = num_##id(B); NEXT; }
-#define OPS_CLASS_TEST(id) OPS_CLASS_UNARY(id)
-#define OPS_CLASS_TRAPPING_BINARY(id) \
-  HANDLER(id) { Outcome o = num_##id(B, C); if (UNLIKELY(o.trap)) TRAP(o.trap); A = o.value; NEXT; }
-#define OPS_CLASS_TRAPPING_UNARY(id) \
-  HANDLER(id) { Outcome o = num_##id(B); if (UNLIKELY(o.trap)) TRAP(o.trap); A = o.value; NEXT; }
-#define OPS_CLASS_ICOMPARE(id) \
-  OPS_CLASS_IBINARY(id) \
-  HANDLER(BR_##id) { if (num_##id(A, B)) JUMP(pc->c); NEXT; } \
-  HANDLER(BR_##id##_K) { if (num_##id(A, KB)) JUMP(pc->c); NEXT; } \
-  HANDLER(LOOP_##id) { if (num_##id(A, B)) JUMP_POLLED(pc->c); NEXT; } \
-  HANDLER(LOOP_##id##_K) { if (num_##id(A, KB)) JUMP_POLLED(pc->c); NEXT; }
-#define OPS_CLASS_FCOMPARE(id) \
-  OPS_CLASS_FBINARY(id) \
-  HANDLER(BR_##id) { if (num_##id(A, B)) JUMP(pc->c); NEXT; } \
-  HANDLER(BRN_##id) { if (!num_##id(A, B)) JUMP(pc->c); NEXT; } \
-  HANDLER(LOOP_##id) { if (num_##id(A, B)) JUMP_POLLED(pc->c); NEXT; } \
-  HANDLER(LOOPN_##id) { if (!num_##id(A, B)) JUMP_POLLED(pc->c); NEXT; }
-#define OP(code, id, text, immediate, signature, class) OPS_##class(id)
-#include "ops.def"
-#undef OP
-
-/* ---- memory 0: b is the address, u the offset; the sum has 34 bits at most ---- */
-#define ADDRESS(bytes) \
-  uint64_t address = (uint64_t)(uint32_t)B + pc->u; \
-  if (UNLIKELY(address + (bytes) > size)) TRAP(LUN_TRAP_MEMORY_OUT_OF_BOUNDS)
-#define LOAD(id, type, convert) \
-  HANDLER(id) { ADDRESS(sizeof(type)); type value; memcpy(&value, mem + address, sizeof value); A = convert(value); NEXT; }
-#define STORE(id, type) \
-  HANDLER(id) { ADDRESS(sizeof(type)); type value = (type)A; memcpy(mem + address, &value, sizeof value); NEXT; }
-#define SIGN32 (uint32_t)(int32_t)
-#define SIGN64 (uint64_t)(int64_t)
-LOAD(I32_LOAD, uint32_t, )
-LOAD(I64_LOAD, uint64_t, )
-LOAD(F32_LOAD, uint32_t, )
-LOAD(F64_LOAD, uint64_t, )
-LOAD(I32_LOAD8_S, int8_t, SIGN32)
-LOAD(I32_LOAD8_U, uint8_t, )
-LOAD(I32_LOAD16_S, int16_t, SIGN32)
-LOAD(I32_LOAD16_U, uint16_t, )
-LOAD(I64_LOAD8_S, int8_t, SIGN64)
-LOAD(I64_LOAD8_U, uint8_t, )
-LOAD(I64_LOAD16_S, int16_t, SIGN64)
-LOAD(I64_LOAD16_U, uint16_t, )
-LOAD(I64_LOAD32_S, int32_t, SIGN64)
-LOAD(I64_LOAD32_U, uint32_t, )
-STORE(I32_STORE, uint32_t)
-STORE(I64_STORE, uint64_t)
-STORE(F32_STORE, uint32_t)
-STORE(F64_STORE, uint64_t)
-STORE(I32_STORE8, uint8_t)
-STORE(I32_STORE16, uint16_t)
-STORE(I64_STORE8, uint8_t)
-STORE(I64_STORE16, uint16_t)
-STORE(I64_STORE32, uint32_t)
-
+/* ---- memory 0 as a whole ---- */
 HANDLER(MEMORY_SIZE) { A = ((const Memory *)pc[1].p0)->bytes / LUN_PAGE; GO(pc + 2); }
 HANDLER(MEMORY_GROW) { /* p1: the instance */
   A = (uint32_t)memory_grow(pc[1].p0, (uint32_t)B);

@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: MIT */
+/* How a handler is written: run.c has those of control, calls and tables, run_numeric.c those of numbers and memory 0.
+ *
+ * Each handler does its work and ends in one tail call of the next word's handler, so that the C stack never grows; the
+ * state travels in six registers. Whatever needs the address of a local, or more than a few lines, is done by a function of
+ * its own that returns. A failure is noted in the store and the handler returns, straight to run_code. No address of a local
+ * is taken; results are written as full slots; after anything that may call out, memory 0 is reloaded from the instance. A
+ * build check disassembles all of them. */
+#ifndef LUN_RUN_H
+#define LUN_RUN_H
+
+#include <string.h>
+
+#include "code.h"
+#include "engine.h"
+#include "numeric.h"
+
+#define ARGUMENTS const Word *pc, Slot *fp, uint8_t *mem, uint64_t size, Store *store, uint64_t base
+#define HANDLER(id) void op_##id(ARGUMENTS)
+#define GO(to) return (to)->handler((to), fp, mem, size, store, base)
+#define NEXT GO(pc + 1)
+#define COLD __attribute__((noinline, cold))
+
+#define A fp[pc->a]
+#define B fp[pc->b]
+#define C fp[pc->c]
+
+/* All of them, for the table in run.c. */
+#define DECLARE(id) void op_##id(ARGUMENTS);
+#define OP(code, id, text, immediate, signature, class) CODES_##class(DECLARE, id)
+#include "ops.def"
+#undef OP
+CODE_LIST(DECLARE)
+#undef DECLARE
+
+static inline uint64_t of_pointer(const void *pointer) { return (uint64_t)(uintptr_t)pointer; }
+static inline const Word *word_at(uint64_t slot) { return (const Word *)(uintptr_t)slot; }
+static inline uintptr_t limit_of(Store *store) { return atomic_load_explicit(&store->limit, memory_order_relaxed); }
+
+/* Notes the trap `base` at this instruction. */
+COLD void run_trap(ARGUMENTS);
+#define TRAP(which) do { base = (which); return run_trap(pc, fp, mem, size, store, base); } while (0)
+
+/* Branches; backwards with a safepoint. `base` of run_poll is the distance to jump. */
+COLD void run_poll(ARGUMENTS);
+#define JUMP(distance) do { pc += (distance); GO(pc); } while (0)
+#define JUMP_POLLED(distance) \
+  do { \
+    if (UNLIKELY(limit_of(store) == 0)) { \
+      base = (uint64_t)(int64_t)(distance); \
+      return run_poll(pc, fp, mem, size, store, base); \
+    } \
+    JUMP(distance); \
+  } while (0)
+
+#endif
