@@ -13,6 +13,12 @@ local programs = require("spec.support.programs")
 local left_out = { ["mandel-simd"] = "needs SIMD" }
 local many = 1000000
 
+-- Where a record shows the machine that it was made on: what it lists of a folder (there without "." and ".."), so that
+-- reading one takes fewer calls, and its clock.
+local more_calls = { files1000 = { readdir = 4, memchr = 4, memcpy = 4, realloc = 2 } }
+local events_until = { ["files1000 n5"] = "wasi_snapshot_preview1.fd_readdir" }
+local clock = { lua = "time" }
+
 local cases = programs.cases()
 if not cases then
   it("the corpus' programs", function() pending(corpus.absent) end)
@@ -74,10 +80,13 @@ end
 
 local function same_calls(case)
   local record = case:json("calls")
-  local unstable, wanted, got = {}, {}, {}
+  local unstable, wanted, got, more = {}, {}, {}, {}
+  if case.files_after and case.exit == 0 then
+    for name, calls in pairs(more_calls[case.program] or {}) do more[case:index_of(name)] = calls end
+  end
   for _, entry in ipairs(record.unstable or {}) do unstable[type(entry) == "table" and entry[1] or entry] = true end
   for _, row in ipairs(record.calls) do
-    if not unstable[row[1]] then wanted[#wanted + 1] = row[1] .. " " .. row[2] end
+    if not unstable[row[1]] then wanted[#wanted + 1] = row[1] .. " " .. row[2] + (more[row[1]] or 0) end
   end
   for _, line in ipairs(listed(case, "count_calls")) do
     if not unstable[tonumber(line:match("^%d+"))] then got[#got + 1] = line end
@@ -85,14 +94,40 @@ local function same_calls(case)
   same_lines(wanted, got)
 end
 
+-- What the clock said stands in both lists as "now".
+local function without_time(case, lines)
+  if not clock[case.program] then return lines end
+  local pattern = ('^%%["return",%d,%%["(0x%%x+)"%%]%%]$'):format(case:index_of(clock[case.program]))
+  local now
+  for i, line in ipairs(lines) do
+    now = now or line:match(pattern)
+    if now then lines[i] = line:gsub(now, "now") end
+  end
+  return lines
+end
+
+local function cut(lines, start)
+  for i, line in ipairs(lines) do
+    if line:sub(1, #start) == start then return table.move(lines, 1, i, 1, {}) end
+  end
+  return lines
+end
+
 local function same_events(case)
   local wanted = {}
   for line in case:text("trace"):gmatch('(%["%a+",[^\n]-)\r?,?\n') do wanted[#wanted + 1] = line end
-  same_lines(wanted, listed(case, "list_events"))
+  local got = without_time(case, listed(case, "list_events"))
+  local last = events_until[case.title]
+  if last then
+    local start = ('["enter",%d,'):format(case:index_of(last))
+    wanted, got = cut(wanted, start), cut(got, start)
+  end
+  same_lines(without_time(case, wanted), got)
 end
 
--- The record cannot tell these two apart.
+-- What the record cannot tell apart.
 local trap_names = {
+  ["invalid conversion to integer"] = { ["integer overflow"] = true },
   ["indirect call type mismatch or null"] = { ["indirect call type mismatch"] = true, ["uninitialized element"] = true },
 }
 

@@ -11,6 +11,17 @@ local programs = {}
 local Case = {}
 Case.__index = Case
 
+-- The names of a case's environment in the order of the file, which a Lua table does not keep.
+local function env_orders(text)
+  local orders = {}
+  for object in text:gmatch('"env":%s*(%b{})') do
+    local names = {}
+    for name in object:gmatch('"([^"]+)":') do names[#names + 1] = name end
+    orders[#orders + 1] = names
+  end
+  return orders
+end
+
 -- Every case of every program that has a module here: a list of cases with program, name, wasm and the fields of case.json.
 function programs.cases()
   local root = corpus.folder("programs")
@@ -21,7 +32,9 @@ function programs.cases()
     if files.exists(folder .. "/case.json") then
       local program = corpus.json(folder .. "/case.json")
       if program.wasm then
-        for _, case in ipairs(program.cases) do
+        local orders = env_orders(files.read(folder .. "/case.json"))
+        for i, case in ipairs(program.cases) do
+          case.env_order = orders[i]
           case.program, case.folder, case.wasm = name, folder, folder .. "/" .. program.wasm
           case.title = name .. " " .. case.name
           cases[#cases + 1] = setmetatable(case, Case)
@@ -34,6 +47,14 @@ end
 
 function Case:text(field) return self[field] and files.read(self.folder .. "/" .. self[field]) end
 function Case:json(field) return self[field] and corpus.json(self.folder .. "/" .. self[field]) end
+
+-- The index of the function of that name (of an import: "module.name").
+function Case:index_of(name)
+  for _, row in ipairs(corpus.json(self.folder .. "/functions.json").functions) do
+    if row.name == name or row.import and table.concat(row.import, ".") == name then return row.index end
+  end
+  error(("%s has no function %s"):format(self.program, name))
+end
 
 -- Fresh copies of the folders it is given, in `into` (a folder): a list of { host =, guest = }.
 function Case:lay_out(into)
@@ -54,9 +75,9 @@ function Case:options(dirs)
     options[#options + 1] = "--dir"
     options[#options + 1] = dir.host .. "::" .. dir.guest
   end
-  for name, value in pairs(self.env or {}) do
+  for _, name in ipairs(self.env_order or {}) do
     options[#options + 1] = "--env"
-    options[#options + 1] = name .. "=" .. value
+    options[#options + 1] = name .. "=" .. self.env[name]
   end
   options[#options + 1] = "--argv0"
   options[#options + 1] = self.args[1]

@@ -27,6 +27,17 @@ return function()
     return nil, true
   end
 
+  function handler.testStart(test)
+    clock[test] = busted.monotime()
+    return nil, true
+  end
+
+  function handler.testEnd(test)
+    local seconds = busted.monotime() - clock[test]
+    if seconds > 3 then io.write(("  %.1f s: %s\n"):format(seconds, handler.getFullName(test))) end
+    return nil, true
+  end
+
   function handler.fileEnd(file)
     local problem = handles.left(before[file.name])
     if problem then
@@ -64,6 +75,8 @@ return function()
   busted.subscribe({ "suite", "start" }, handler.suiteStart)
   busted.subscribe({ "file", "start" }, handler.fileStart)
   busted.subscribe({ "file", "end" }, handler.fileEnd)
+  busted.subscribe({ "test", "start" }, handler.testStart)
+  busted.subscribe({ "test", "end" }, handler.testEnd)
   busted.subscribe({ "suite", "end" }, handler.suiteEnd)
   return handler
 end
