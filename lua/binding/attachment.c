@@ -406,4 +406,4 @@ static const luaL_Reg methods[] = {
   { "detach", attachment_detach }, { "pause", attachment_pause }, { "resume", attachment_resume }, { NULL, NULL },
 };
 static const luaL_Reg metamethods[] = { { "__tostring", attachment_tostring }, { NULL, NULL } };
-const Class attachment_class = { "attachment", fields, methods, metamethods, NULL, NULL };
+const Class attachment_class = { "attachment", 2, fields, methods, metamethods, NULL, NULL };

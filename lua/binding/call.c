@@ -305,4 +305,4 @@ static const luaL_Reg methods[] = {
   { "stack", call_stack }, { "keep", call_keep },     { "snapshot", call_snapshot }, { NULL, NULL },
 };
 static const luaL_Reg metamethods[] = { { "__tostring", call_tostring }, { NULL, NULL } };
-const Class call_class = { "call", fields, methods, metamethods, NULL, NULL };
+const Class call_class = { "call", 2, fields, methods, metamethods, NULL, NULL };

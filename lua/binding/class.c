@@ -100,7 +100,7 @@ void class_register(lua_State *L, const Class *class) {
 }
 
 void *object_new(lua_State *L, const Class *class, Session *session, size_t size) {
-  Head *head = lua_newuserdatauv(L, size, 4);
+  Head *head = lua_newuserdatauv(L, size, class->values);
   memset(head, 0, size);
   head->class = class;
   head->session = session;

@@ -150,4 +150,4 @@ static const Field fields[] = {
   { NULL, NULL, NULL },
 };
 static const luaL_Reg metamethods[] = { { "__tostring", definition_tostring }, { NULL, NULL } };
-const Class definition_class = { "definition", fields, NULL, metamethods, NULL, NULL };
+const Class definition_class = { "definition", 3, fields, NULL, metamethods, NULL, NULL };

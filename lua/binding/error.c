@@ -281,7 +281,7 @@ static const Field fields[] = {
   { "offset", get_offset, NULL }, { "exit_status", get_exit_status, NULL }, { NULL, NULL, NULL },
 };
 static const luaL_Reg metamethods[] = { { "__gc", error_gc }, { "__tostring", error_tostring }, { NULL, NULL } };
-const Class error_class = { "err", fields, NULL, metamethods, NULL, NULL };
+const Class error_class = { "err", 4, fields, NULL, metamethods, NULL, NULL };
 
 /* ---- for the command ---- */
 void binding_push_error(lua_State *L, int session_index, lun_error *error) {

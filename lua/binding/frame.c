@@ -104,4 +104,4 @@ static const Field fields[] = {
 };
 static const luaL_Reg methods[] = { { "params", frame_params }, { NULL, NULL } };
 static const luaL_Reg metamethods[] = { { "__tostring", frame_tostring }, { NULL, NULL } };
-const Class frame_class = { "frame", fields, methods, metamethods, NULL, NULL };
+const Class frame_class = { "frame", 2, fields, methods, metamethods, NULL, NULL };

@@ -119,4 +119,4 @@ static const luaL_Reg methods[] = {
   { "invoke", function_invoke }, { "invoke_bits", function_invoke_bits }, { NULL, NULL },
 };
 static const luaL_Reg metamethods[] = { { "__tostring", function_tostring }, { NULL, NULL } };
-const Class function_class = { "function", fields, methods, metamethods, NULL, NULL };
+const Class function_class = { "function", 1, fields, methods, metamethods, NULL, NULL };

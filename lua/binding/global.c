@@ -81,4 +81,4 @@ static const Field fields[] = {
   { "value", get_value, set_value }, { "type", get_type, NULL }, { "mutable", get_mutable, NULL }, { NULL, NULL, NULL },
 };
 static const luaL_Reg metamethods[] = { { "__tostring", global_tostring }, { NULL, NULL } };
-const Class global_class = { "global", fields, NULL, metamethods, NULL, NULL };
+const Class global_class = { "global", 1, fields, NULL, metamethods, NULL, NULL };

@@ -302,4 +302,4 @@ static int get_name(lua_State *L) {
 
 static const Field fields[] = { { "name", get_name, NULL }, { NULL, NULL, NULL } };
 static const luaL_Reg metamethods[] = { { "__tostring", host_tostring }, { NULL, NULL } };
-const Class host_class = { "host", fields, NULL, metamethods, NULL, NULL };
+const Class host_class = { "host", 3, fields, NULL, metamethods, NULL, NULL };

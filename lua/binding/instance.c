@@ -238,4 +238,4 @@ static const luaL_Reg methods[] = {
   { "functions", instance_functions }, { "close", instance_close }, { NULL, NULL },
 };
 static const luaL_Reg metamethods[] = { { "__tostring", instance_tostring }, { NULL, NULL } };
-const Class instance_class = { "instance", fields, methods, metamethods, NULL, NULL };
+const Class instance_class = { "instance", 2, fields, methods, metamethods, NULL, NULL };

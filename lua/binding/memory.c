@@ -222,4 +222,4 @@ static const luaL_Reg methods[] = {
   { NULL, NULL },
 };
 static const luaL_Reg metamethods[] = { { "__tostring", memory_tostring }, { "__len", memory_size }, { NULL, NULL } };
-const Class memory_class = { "memory", NULL, methods, metamethods, NULL, NULL };
+const Class memory_class = { "memory", 1, NULL, methods, metamethods, NULL, NULL };

@@ -208,4 +208,4 @@ static const Field fields[] = {
 };
 static const luaL_Reg methods[] = { { "functions", module_functions }, { NULL, NULL } };
 static const luaL_Reg metamethods[] = { { "__tostring", module_tostring }, { "__gc", module_gc }, { NULL, NULL } };
-const Class module_class = { "module", fields, methods, metamethods, NULL, NULL };
+const Class module_class = { "module", 1, fields, methods, metamethods, NULL, NULL };

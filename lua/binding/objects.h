@@ -23,6 +23,7 @@ typedef struct Field {
 } Field;
 typedef struct Class {
   const char *name;             /* as messages show it */
+  int values;                   /* user values; 1 is the session */
   const Field *fields;          /* ends with a NULL name; may be NULL */
   const luaL_Reg *methods;
   const luaL_Reg *metamethods;
@@ -39,7 +40,7 @@ extern const Class session_class, module_class, instance_class, function_class, 
     definition_class, call_class, stack_class, frame_class, error_class, attachment_class, where_class, host_class;
 
 void class_register(lua_State *L, const Class *class);
-/* Pushes a zeroed userdata of `size` bytes with its head filled in. User value 1 is the session, 2 to 4 the class's own. */
+/* Pushes a zeroed userdata of `size` bytes with its head filled in. */
 void *object_new(lua_State *L, const Class *class, Session *session, size_t size);
 /* The object at `index` if it is of that class, else NULL. Never raises. */
 void *object_to(lua_State *L, int index, const Class *class);

@@ -419,4 +419,4 @@ static const luaL_Reg methods[] = {
 static const luaL_Reg metamethods[] = {
   { "__gc", session_gc }, { "__close", session_close }, { "__tostring", session_tostring }, { NULL, NULL },
 };
-const Class session_class = { "session", fields, methods, metamethods, NULL, NULL };
+const Class session_class = { "session", 2, fields, methods, metamethods, NULL, NULL };

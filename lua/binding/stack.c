@@ -165,4 +165,4 @@ static const Field fields[] = { { "omitted", get_omitted, NULL }, { NULL, NULL, 
 static const luaL_Reg metamethods[] = {
   { "__len", stack_length }, { "__tostring", stack_tostring }, { "__gc", stack_gc }, { NULL, NULL },
 };
-const Class stack_class = { "stack", fields, NULL, metamethods, stack_index, NULL };
+const Class stack_class = { "stack", 2, fields, NULL, metamethods, stack_index, NULL };

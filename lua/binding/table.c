@@ -83,4 +83,4 @@ static int table_tostring(lua_State *L) {
 
 static const Field fields[] = { { "size", get_size, NULL }, { "type", get_type, NULL }, { NULL, NULL, NULL } };
 static const luaL_Reg metamethods[] = { { "__tostring", table_tostring }, { "__len", get_size }, { NULL, NULL } };
-const Class table_class = { "table", fields, NULL, metamethods, table_index, table_set_index };
+const Class table_class = { "table", 1, fields, NULL, metamethods, table_index, table_set_index };

@@ -215,4 +215,4 @@ static int where_nearest(lua_State *L) {
 
 static const luaL_Reg methods[] = { { "nearest", where_nearest }, { NULL, NULL } };
 static const luaL_Reg metamethods[] = { { "__gc", where_gc }, { NULL, NULL } };
-const Class where_class = { "where", NULL, methods, metamethods, NULL, NULL };
+const Class where_class = { "where", 2, NULL, methods, metamethods, NULL, NULL };
