@@ -24,6 +24,14 @@ local function host(session)
   })
 end
 
+local wat = require("spec.support.wat")
+
+local script = [[
+  lunette.host("script", { go = { params = {}, results = {}, function()
+    lunette.instantiate(lunette.module({ file = %q }))
+  end } })
+]]
+
 local kinds = { exhausted = "exhaustion" }
 
 -- How it ended: "runs", or the kind of the failure.
@@ -38,9 +46,25 @@ local function outcome(bytes)
   return kinds[err.kind] or err.kind, err.message
 end
 
--- The same through the command, for what does not end by itself.
+local function exports_run(bytes)
+  local session <close> = lunette.session({})
+  local ok, module = pcall(session.module, bytes)
+  for _, port in ipairs(ok and module.exports or {}) do
+    if port.name == "run" then return true end
+  end
+  return false
+end
+
+-- The same through the command, for what does not end by itself. It wants an entry; without one the module is made from a
+-- script of another guest.
 local function timed(path)
-  local result = command("run", "--timeout", "100ms", "--invoke", "run", path)
+  local args = { "run", "--timeout", "100ms", "--invoke", "run", path }
+  local folder <close> = files.temporary()
+  if not exports_run(files.read(path)) then
+    files.write(folder .. "/guest.wasm", wat('(module (import "script" "go" (func $go)) (func (export "_start") (call $go)))'))
+    args = { "run", "--timeout", "100ms", "-e", script:format(path), folder .. "/guest.wasm" }
+  end
+  local result = command.run(command.lunette, args)
   if result.status == 124 then return "timeout" end
   for _, kind in ipairs({ "malformed", "invalid", "unlinkable", "trap", "exhausted" }) do
     if result.stderr:find(kind, 1, true) then return kinds[kind] or kind, result.stderr end
