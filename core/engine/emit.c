@@ -113,7 +113,7 @@ static void emit_move(Translator *t, int32_t to, int32_t from, uint32_t width) {
     } else if (is_far(t, from)) {
       emit(t, CODE_MOVE_FAR_GET, to, 0, from);
     } else {
-      emit(t, CODE_MOVE, to, from, 0);
+      t->last_move = emit(t, CODE_MOVE, to, from, 0);
     }
   }
 }
@@ -264,6 +264,12 @@ void link_branch(Translator *t, Control *control, uint32_t word) {
   control->chain = (int32_t)word;
 }
 
+void emit_branch(Translator *t, Control *control) {
+  uint32_t word = emit(t, CODE_BR, 0, 0, 0);
+  if (!t->failed && word > 0 && t->last_move == word - 1) t->code.items[word].a = 1;
+  link_branch(t, control, word);
+}
+
 void place_label(Translator *t, Control *control) {
   if (t->failed) return;
   if (t->label != t->code.count) t->label_branches.count = 0;
@@ -302,10 +308,18 @@ bool label_values_in_place(const Translator *t, const Control *control) {
   return count == 0 || t->failed || t->operands.items[t->operands.count - count].home == control->base;
 }
 
-/* A branch to a return is a return. */
+/* A branch to a return is a return; a move of what is returned, right before it, too. */
 static void finish_return(Translator *t, uint32_t word) {
   if (t->failed || word != t->label) return;
-  for (size_t i = 0; i < t->label_branches.count; i++) t->code.items[t->label_branches.items[i]] = t->code.items[word];
+  const Word ret = t->code.items[word];
+  for (size_t i = 0; i < t->label_branches.count; i++) {
+    Word *branch = &t->code.items[t->label_branches.items[i]];
+    if (branch->a && ret.handler == handler_of(CODE_RETURN1) && branch[-1].a == ret.b) {
+      branch[-1].handler = ret.handler;
+      branch[-1].a = ret.a;
+    }
+    *branch = ret;
+  }
   t->label_branches.count = 0;
 }
 

@@ -196,7 +196,7 @@ static void translate_else(Translator *t) {
   Control *control = control_at(t, 0);
   if (!t->dead) {
     settle(t, control->type.result_count);
-    link_branch(t, control, emit(t, CODE_BR, 0, 0, 0));
+    emit_branch(t, control);
   }
   if (t->failed) return;
   t->code.items[control->otherwise].c = (int32_t)t->code.count - control->otherwise;
@@ -238,9 +238,12 @@ static void translate_end(Translator *t) {
 /* An unconditional jump to the label, its values moved there. */
 static void jump_to(Translator *t, Control *control) {
   move_label_values(t, control);
-  bool backwards = control->kind == CONTROL_LOOP;
-  if (backwards) mark_offset(t);
-  link_branch(t, control, emit(t, backwards ? CODE_LOOP : CODE_BR, 0, 0, 0));
+  if (control->kind != CONTROL_LOOP) {
+    emit_branch(t, control);
+    return;
+  }
+  mark_offset(t);
+  link_branch(t, control, emit(t, CODE_LOOP, 0, 0, 0));
 }
 
 static void translate_br(Translator *t, uint32_t depth) {
@@ -561,7 +564,7 @@ static void begin(Translator *t, Function *function) {
   t->code.count = t->operands.count = t->controls.count = 0;
   t->local_slots.count = t->local_widths.count = t->local_uses.count = 0;
   t->offsets.bytes.count = 0, t->offsets.word = t->offsets.offset = 0;
-  t->label = UINT32_MAX, t->label_branches.count = 0;
+  t->label = t->last_move = UINT32_MAX, t->label_branches.count = 0;
   t->clean = 0, t->last = -1, t->dead = t->failed = t->wants_far = t->writes_params = false;
   int32_t slot = -2 - (int32_t)function->type->slots;
   for (uint32_t i = 0; i < signature->param_count && !t->failed; i++) t->failed = !add_local(t, signature->params[i], &slot);

@@ -53,6 +53,7 @@ typedef struct Translator {
   uint32_t tables;          /* br_tables so far */
   uint32_t label;           /* the last label placed, and the plain branches to it: where a return stands there, they return */
   VEC(uint32_t) label_branches;
+  uint32_t last_move;       /* the last move of one slot */
   bool dead;                /* behind an unconditional branch */
   bool far, wants_far;      /* slots beyond 16 bits: use near scratch slots and far moves */
   bool failed;              /* out of memory */
@@ -105,6 +106,8 @@ static inline bool is_icompare(int code) {
 static inline bool is_fcompare(int code) { return code >= CODE_F32_EQ && code <= CODE_LOOPN_F64_GE; }
 
 /* Branches: link to a label not placed yet, or jump back. */
+/* A plain branch to a label further on; a = 1: a move stands right before it. */
+void emit_branch(Translator *t, Control *control);
 void link_branch(Translator *t, Control *control, uint32_t word);
 void place_label(Translator *t, Control *control);
 Control *control_at(Translator *t, uint32_t depth);
