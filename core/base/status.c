@@ -74,8 +74,10 @@ lun_status lun_error_set(lun_error *error, lun_status kind, const char *format, 
   va_end(arguments);
   if (length < 0) message[0] = 0;
   else if ((size_t)length >= room) message[utf8_cut(message, room - 1)] = 0;
+  /* A message goes to terminals and quotes names out of files: no line breaks, and nothing that steers a terminal. */
   for (char *at = message; *at; at++) {
     if (*at == '\n' || *at == '\r') *at = ' ';
+    else if (((uint8_t)*at < 0x20 && *at != '\t') || *at == 0x7f) *at = '?';
   }
   return kind;
 }

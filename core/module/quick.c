@@ -38,6 +38,27 @@ void code_quick(Validator *v) {
   v->top = top;
 }
 
+/* ---- the tables ---- */
+
+static lun_type letter_type(char letter) {
+  switch (letter) {
+    case 'i': return LUN_I32;
+    case 'I': return LUN_I64;
+    case 'f': return LUN_F32;
+    case 'F': return LUN_F64;
+    default: return UNKNOWN;
+  }
+}
+
+static void shapes_init(Validator *v) {
+  for (unsigned op = 0; op < OP_COUNT; op++) {
+    const char *signature = op_info[op].signature;
+    Shape *shape = &v->shapes[op];
+    for (; signature && *signature != ':'; signature++) shape->in[shape->pops++] = letter_type(*signature);
+    if (signature) shape->out = letter_type(signature[1]);
+  }
+}
+
 enum { ALL = 0xff, ANY = 0x100 };
 
 static void quick_shaped(const Validator *v, Quick *quick, unsigned op) {
@@ -45,8 +66,9 @@ static void quick_shaped(const Validator *v, Quick *quick, unsigned op) {
   uint8_t class = op_info[op].class;
   bool is_memory = class == CLASS_LOAD || class == CLASS_STORE;
   if (class == CLASS_HAND || (is_memory && !v->module->memory_count)) return;
-  *quick = (Quick){ .out = shape->out, .gives = shape->out != UNKNOWN, .pops = (uint8_t)shape->pops, .first_limit = ANY, .most = 1 };
-  quick->out_mask = shape->out != UNKNOWN ? UINT32_MAX : 0;
+  bool gives = shape->out != UNKNOWN;
+  *quick = (Quick){ .out = shape->out, .gives = gives, .pops = (uint8_t)shape->pops, .first_limit = ANY, .most = 1 };
+  quick->out_mask = gives ? UINT32_MAX : 0;
   quick->top = shape->in[shape->pops - 1];
   quick->top_mask = UINT32_MAX;
   if (shape->pops == 2) quick->below = shape->in[0], quick->below_mask = UINT32_MAX;
@@ -59,7 +81,7 @@ static void quick_shaped(const Validator *v, Quick *quick, unsigned op) {
 /* Must be in step with the order of the codes of local.get, local.set and local.tee. */
 enum { LOCAL_GET_CODE = 0x20, LOCAL_TEE_CODE = 0x22, I32_CONST_CODE = 0x41, I64_CONST_CODE = 0x42 };
 
-void quick_init(Validator *v) {
+static void quick_init(Validator *v) {
   for (unsigned op = 0; op < OP_COUNT; op++) {
     if (op_info[op].code < 0x100) quick_shaped(v, &v->quick[op_info[op].code], op);
   }
@@ -75,6 +97,11 @@ void quick_init(Validator *v) {
     quick->pops = i != 0;
     quick->top_mask = i != 0 ? UINT32_MAX : 0;
   }
+}
+
+void tables_init(Validator *v) {
+  shapes_init(v);
+  quick_init(v);
 }
 
 /* Indexes of locals have a byte in the quick way, and must be there. */

@@ -128,14 +128,17 @@ static inline bool shaped(Validator *v) {
 
 /* ---- blocks ---- */
 
-static bool control_push(Validator *v, BlockKind kind, const BlockType *type) {
+static inline bool control_push(Validator *v, BlockKind kind, const BlockType *type) {
   if (v->controls.count > LIMIT_NESTING) return fail(v, "blocks are nested too deep: the limit is %d", LIMIT_NESTING);
-  Control control = {
-    .height = (uint32_t)(v->top - v->operands), .kind = (uint8_t)kind, .param_count = type->param_count,
-    .result_count = type->result_count, .params = type->params, .results = type->results,
-  };
-  if (!vec_push(&v->controls, control)) return no_memory(v);
-  v->control = &v->controls.items[v->controls.count - 1];
+  if (!vec_grow(&v->controls, 1)) return no_memory(v);
+  Control *control = v->control = &v->controls.items[v->controls.count++];
+  control->height = (uint32_t)(v->top - v->operands);
+  control->kind = (uint8_t)kind;
+  control->unreachable = false;
+  control->param_count = (uint16_t)type->param_count;
+  control->result_count = (uint16_t)type->result_count;
+  control->params = type->params;
+  control->results = type->results;
   v->floor = v->top;
   return true;
 }
@@ -158,8 +161,13 @@ static bool nop(Validator *v) {
   return true;
 }
 
-static bool block_open(Validator *v, BlockKind kind) {
+static inline bool block_open(Validator *v, BlockKind kind) {
+  static const BlockType nothing;
   BlockType type;
+  if (LIKELY(v->b.at < v->b.end && *v->b.at == 0x40)) {  /* most blocks take and give nothing */
+    v->b.at++;
+    return (kind != KIND_IF || pop(v, LUN_I32)) && control_push(v, kind, &nothing);
+  }
   if (!block_type_read(&v->b, v->module, &type)) {
     if (strcmp(v->b.failure, "unknown type") != 0) return fail_read(v);
     v->b.failure = NULL;
@@ -187,8 +195,8 @@ static bool else_(Validator *v) {
 }
 
 static bool gives_what_it_takes(const Control *control) {
-  return control->param_count == control->result_count &&
-         (!control->param_count || memcmp(control->params, control->results, control->param_count * sizeof *control->params) == 0);
+  if (control->param_count != control->result_count) return false;
+  return !control->param_count || memcmp(control->params, control->results, control->param_count * sizeof *control->params) == 0;
 }
 
 static bool end(Validator *v) {
@@ -598,29 +606,9 @@ static bool body(Validator *v, const lun_definition *definition) {
   return !bytes_left(&v->b) || fail_malformed(v, "section size mismatch: bytes behind the end of the function");
 }
 
-static lun_type letter_type(char letter) {
-  switch (letter) {
-    case 'i': return LUN_I32;
-    case 'I': return LUN_I64;
-    case 'f': return LUN_F32;
-    case 'F': return LUN_F64;
-    default: return UNKNOWN;
-  }
-}
-
-static void shapes_init(Validator *v) {
-  for (unsigned op = 0; op < OP_COUNT; op++) {
-    const char *signature = op_info[op].signature;
-    Shape *shape = &v->shapes[op];
-    for (; signature && *signature != ':'; signature++) shape->in[shape->pops++] = letter_type(*signature);
-    if (signature) shape->out = letter_type(signature[1]);
-  }
-}
-
 lun_status bodies_validate(lun_module *module, lun_error *error) {
   Validator v = { .module = module, .error = error };
-  shapes_init(&v);
-  quick_init(&v);
+  tables_init(&v);
   bool fine = operands_grow(&v, FIRST_OPERANDS);
   for (unsigned i = 0; fine && i < GUARD; i++) v.operands[i] = UNKNOWN;
   for (uint32_t i = module->imported_functions; fine && i < module->function_count; i++) fine = body(&v, &module->functions[i]);

@@ -29,9 +29,9 @@ typedef enum BlockKind { KIND_FUNCTION, KIND_BLOCK, KIND_LOOP, KIND_IF, KIND_ELS
 
 typedef struct Control {
   uint32_t height;             /* of the operand stack below the block */
+  uint16_t param_count, result_count;
   uint8_t kind;
   bool unreachable;
-  uint32_t param_count, result_count;
   const lun_type *params, *results;
 } Control;
 
@@ -63,8 +63,9 @@ typedef struct Validator {
 extern const uint8_t natural_alignment[];
 
 /* ---- quick.c ---- */
-void quick_init(Validator *v);    /* v->quick, for all of a module; after v->shapes */
+void tables_init(Validator *v);   /* v->shapes and v->quick, for all of a module */
 void quick_locals(Validator *v);  /* for the locals of a body */
+/* Goes on from v->b.at as far as all is plain; never fails. */
 void code_quick(Validator *v);
 
 #endif

@@ -87,9 +87,9 @@ typedef struct lun_error {
 /* Frees what the error owns and makes it empty again. */
 LUN_API void lun_error_clear(lun_error *error);
 
-/* Fills `error`, unless it is NULL or holds an error already. The message is cut at its room, never
- * inside a UTF-8 sequence; a newline in it becomes a space. Returns `kind`, so that `return lun_error_set(…)`
- * reads well. */
+/* Fills `error`, unless it is NULL or holds an error already. The message is cut at its room, never inside a UTF-8
+ * sequence; a newline in it becomes a space, another control character (but a tab) a '?'. Returns `kind`, so that
+ * `return lun_error_set(…)` reads well. */
 LUN_API lun_status lun_error_set(lun_error *error, lun_status kind, const char *format, ...) LUN_PRINTF(3, 4);
 
 /* "trap", "exit", …: the kind's name as Lua and the messages show it; "ok" for LUN_OK. Never NULL. */
