@@ -283,22 +283,28 @@ lun_status attach_instance(Store *store, Instance *instance, lun_error *error) {
 }
 
 /* ---- taking away ---- */
-/* The function's set without the attachment; where memory fails, the muted choices stay. */
-static void function_forget(Function *function, const lun_attachment *attachment) {
+/* The function's set without the attachment. False: no memory, and the old one stays. */
+static bool function_forget(Function *function, const lun_attachment *attachment) {
   const Set *old = function->set;
-  if (!old) return;
+  if (!old) return true;
   uint32_t kept = 0;
   for (uint32_t i = 0; i < old->count; i++) kept += old->choices[i]->attachment != attachment;
-  if (kept == old->count) return;
+  if (kept == old->count) return true;
   Set *set = NULL;
   if (kept > 0) {
     set = set_create(kept);
-    if (!set) return;
+    if (!set) return false;
     for (uint32_t i = 0; i < old->count; i++)
       if (old->choices[i]->attachment != attachment) set->choices[set->count++] = old->choices[i];
     set_seal(set);
   }
   function_listen(function, set);
+  return true;
+}
+
+static void mute_all(lun_attachment *attachment) {
+  for (size_t i = 0; i < attachment->table_room; i++)
+    if (attachment->table[i]) attachment->table[i]->muted = true;
 }
 
 void lun_attachment_detach(lun_attachment *attachment, unsigned flags) {
@@ -306,11 +312,12 @@ void lun_attachment_detach(lun_attachment *attachment, unsigned flags) {
   if (attachment->detached) return;
   attachment->detached = true;
   attachment->dropped = (flags & LUN_DROP) != 0;
-  for (size_t i = 0; i < attachment->table_room; i++)
-    if (attachment->table[i]) attachment->table[i]->muted = true;
+  if (attachment->dropped) mute_all(attachment);
   unlink_attachment(store->trace, attachment);
+  /* A call that is being told now goes on with its set: only where a set cannot be replaced its choices fall silent. */
   for (Instance *in = store->instances; in; in = in->next)
-    for (uint32_t i = 0; i < in->own_count; i++) function_forget(&in->own[i], attachment);
+    for (uint32_t i = 0; i < in->own_count; i++)
+      if (!function_forget(&in->own[i], attachment)) mute_all(attachment);
   attachment_drop(attachment);
 }
 
