@@ -114,7 +114,6 @@ struct binding_loan;
 /* What a Lua part of the command is told: fields of the table it gets. */
 typedef struct Request {
   const char *topic;        /* help */
-  bool lists_scripts;       /* wants to know the shipped scripts' files */
   const Options *options;
   lun_module *module;
 } Request;

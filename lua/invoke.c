@@ -117,7 +117,8 @@ const lun_definition *exported_function(const lun_module *module, const char *na
   uint32_t count = lun_module_export_count(module);
   for (uint32_t i = 0; i < count; i++) {
     lun_port port = lun_module_export(module, i);
-    if (port.kind == LUN_EXTERN_FUNCTION && strcmp(port.name, name) == 0) return port.definition;
+    if (port.kind == LUN_EXTERN_FUNCTION && port.name_size == strlen(name) && strcmp(port.name, name) == 0)
+      return port.definition;
   }
   return NULL;
 }

@@ -42,7 +42,7 @@ static int run_part(const char *part, const Options *options, const char *path, 
   binding_loan loan = { .store = store };
   int exit_status = 0;
   if (status == LUN_OK && state_open(&state, &loan, &error) == LUN_OK) {
-    Request request = { .topic = topic, .lists_scripts = !path, .options = options, .module = module };
+    Request request = { .topic = topic, .options = options, .module = module };
     exit_status = state_call(&state, part, "main", &request);
   }
   if (error.kind != LUN_OK) exit_status = report_error(&error, error.kind == LUN_NO_INPUT ? NULL : path);

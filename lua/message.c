@@ -210,7 +210,7 @@ int report_error(const lun_error *error, const char *subject) {
   }
   text_string(&text, "\n");
   if (error->stack) text_stack(&text, error->stack);
-  if (error->detail) text_detail(&text, error->detail);
+  if (error->detail && strcmp(error->detail, error->message) != 0) text_detail(&text, error->detail);
   text_write(&text);
   return lun_status_exit(error->kind);
 }

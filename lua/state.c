@@ -2,7 +2,6 @@
 /* The command's Lua state. Its modules are embedded, precompiled, and loaded when first required; the binding's session
  * works on the store and the output that the command lends it. Every entry is a protected call: what goes wrong comes
  * out as a message and an exit status. */
-#include <dirent.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -94,59 +93,19 @@ static bool scripts_folder(char *path, size_t room) {
   return true;
 }
 
-static int is_lua_file(const struct dirent *entry) {
-  size_t size = strlen(entry->d_name);
-  return size > 4 && entry->d_name[0] != '.' && strcmp(entry->d_name + size - 4, ".lua") == 0;
-}
-
-/* The names of the scripts in the folder, sorted, a line each. Lua may raise, so it is not called meanwhile. */
-static void script_names(const char *folder, char *names, size_t room) {
-  struct dirent **entries;
-  int count = scandir(folder, &entries, is_lua_file, alphasort);
-  size_t used = 0;
-  for (int i = 0; i < count; i++) {
-    size_t size = strlen(entries[i]->d_name);
-    if (used + size + 2 <= room) {
-      memcpy(names + used, entries[i]->d_name, size);
-      used += size;
-      names[used++] = '\n';
-    }
-    free(entries[i]);
-  }
-  names[used] = 0;
-  if (count >= 0) free(entries);
-}
-
-static void push_script_files(lua_State *L, const char *folder) {
-  char names[8192];
-  script_names(folder, names, sizeof names);
-  lua_newtable(L);
-  lua_Integer count = 0;
-  for (char *name = names, *end; (end = strchr(name, '\n')); name = end + 1) {
-    *end = 0;
-    lua_pushfstring(L, "%s/%s", folder, name);
-    lua_rawseti(L, -2, ++count);
-  }
-}
-
-static void push_shipped(lua_State *L, bool with_files) {
+static void push_folders(lua_State *L) {
   char folder[4096];
-  bool known = scripts_folder(folder, sizeof folder);
   lua_createtable(L, 1, 0);
-  if (known) {
-    lua_pushstring(L, folder);
-    lua_rawseti(L, -2, 1);
-  }
-  lua_setfield(L, -2, "folders");
-  if (!known || !with_files) return;
-  push_script_files(L, folder);
-  lua_setfield(L, -2, "script_files");
+  if (!scripts_folder(folder, sizeof folder)) return;
+  lua_pushstring(L, folder);
+  lua_rawseti(L, -2, 1);
 }
 
 static void push_request(lua_State *L, const Request *request) {
   const Options *options = request->options;
   lua_createtable(L, 0, 8);
-  push_shipped(L, request->lists_scripts);
+  push_folders(L);
+  lua_setfield(L, -2, "folders");
   if (request->topic) {
     lua_pushstring(L, request->topic);
     lua_setfield(L, -2, "topic");

@@ -46,6 +46,7 @@ end
 local function failure(err)
   if told == err then return " ! " .. err.kind end
   if level <= depth then told = err end
+  if err.message == err.kind then return " ! " .. err.kind end
   return format(" ! %s: %s", err.kind, err.kind == "exit" and err.code or err.message)
 end
 

@@ -48,7 +48,7 @@ function run.load(core_session, request)
   end
   if request.quiet and not request.strict then return end
   local messages = session:unmatched(request.module)
-  for _, message in ipairs(messages) do request.say(message) end
+  for _, message in ipairs(messages) do core_session:message(message) end
   return request.strict and #messages > 0 and EXIT_STRICT or nil
 end
 

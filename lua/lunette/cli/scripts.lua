@@ -6,7 +6,7 @@ local shipped = require("lunette.cli.shipped")
 local scripts = {}
 
 function scripts.main(_, request)
-  local all = shipped.all(request.script_files)
+  local all = shipped.all(request.folders)
   local bold, plain = "", ""
   if request.color then bold, plain = "\27[1m", "\27[0m" end
   local width = 8

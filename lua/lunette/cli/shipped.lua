@@ -3,6 +3,8 @@
 -- the rest of its comment, and its options. A script is loaded with a stand-in for `lunette` that takes note of
 -- lunette.options and does nothing else.
 
+local core = require("lunette.core")
+
 local shipped = {}
 
 local function read(path)
@@ -61,10 +63,14 @@ function shipped.describe(path)
   }
 end
 
---- All of them, by name. `paths` comes sorted.
-function shipped.all(paths)
+--- All of them in these folders, by name.
+function shipped.all(folders)
   local scripts = {}
-  for _, path in ipairs(paths) do scripts[#scripts + 1] = shipped.describe(path) end
+  for _, folder in ipairs(folders) do
+    for _, name in ipairs(core.scripts_in(folder)) do
+      scripts[#scripts + 1] = shipped.describe(("%s/%s.lua"):format(folder, name))
+    end
+  end
   return scripts
 end
 
