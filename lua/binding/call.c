@@ -16,13 +16,9 @@ static int box_build(lua_State *L) {
   return 0;
 }
 
-CallBox *box_take(Session *session, BoxPool *pool) {
-  CallBox *box = pool->idle;
+CallBox *box_new(Session *session, BoxPool *pool) {
+  CallBox *box = NULL;
   lua_State *L = session->L;
-  if (box) {
-    pool->idle = box->next_idle;
-    return box;
-  }
   lua_pushcfunction(L, box_build);
   lua_pushlightuserdata(L, session);
   lua_pushlightuserdata(L, &box);
@@ -35,30 +31,13 @@ CallBox *box_take(Session *session, BoxPool *pool) {
   return box;
 }
 
-void box_begin(CallBox *box, lun_call *call, Phase phase, const uint64_t *values) {
-  box->call = call;
-  box->phase = (uint8_t)phase;
-  box->values = values;
-}
-
-void box_end(CallBox *box) {
-  box->call = NULL;
-  box->serial++;
-}
-
-static void box_forget_data(Session *session, CallBox *box) {
+void box_forget_data(Session *session, CallBox *box) {
   lua_State *L = session->keeper;
   lua_rawgeti(L, ANCHORS, box->anchor);
   lua_pushnil(L);
   lua_setiuservalue(L, -2, 2);
   lua_pop(L, 1);
   box->has_data = false;
-}
-
-void box_put(Session *session, BoxPool *pool, CallBox *box) {
-  if (box->has_data) box_forget_data(session, box);
-  box->next_idle = pool->idle;
-  pool->idle = box;
 }
 
 void box_pool_clear(Session *session, BoxPool *pool) {

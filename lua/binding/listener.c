@@ -109,7 +109,7 @@ static bool tell_guarded(lua_State *L, Telling *telling) {
   return lua_pcall(L, 1, 0, TEXT_HANDLER) == LUA_OK;
 }
 
-static bool tell_values(lua_State *L, Session *session, int function, CallBox *box, const lun_type *types, uint32_t count,
+static inline bool tell_values(lua_State *L, Session *session, int function, CallBox *box, const lun_type *types, uint32_t count,
                         const uint64_t *slots) {
   if (LIKELY(count <= ROOM)) {
     lua_rawgeti(L, ANCHORS, function);

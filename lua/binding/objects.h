@@ -212,13 +212,37 @@ lun_status error_from_host(lua_State *L, Session *session, lun_error *error);
 void error_forget(Session *session, int level);
 
 /* ---- calls, stacks (call.c, stack.c, frame.c) ---- */
+/* A new box; NULL: out of memory. Never raises. */
+CallBox *box_new(Session *session, BoxPool *pool);
+void box_forget_data(Session *session, CallBox *box);
+
 /* An idle box, or a new one; NULL: out of memory. Never raises. */
-CallBox *box_take(Session *session, BoxPool *pool);
-void box_begin(CallBox *box, lun_call *call, Phase phase, const uint64_t *values);
+static inline CallBox *box_take(Session *session, BoxPool *pool) {
+  CallBox *box = pool->idle;
+  if (!box) return box_new(session, pool);
+  pool->idle = box->next_idle;
+  return box;
+}
+
+static inline void box_begin(CallBox *box, lun_call *call, Phase phase, const uint64_t *values) {
+  box->call = call;
+  box->phase = (uint8_t)phase;
+  box->values = values;
+}
+
 /* Its callback is over: it is stale. */
-void box_end(CallBox *box);
+static inline void box_end(CallBox *box) {
+  box->call = NULL;
+  box->serial++;
+}
+
 /* Its call is over: it is idle again, and its data gone. */
-void box_put(Session *session, BoxPool *pool, CallBox *box);
+static inline void box_put(Session *session, BoxPool *pool, CallBox *box) {
+  if (box->has_data) box_forget_data(session, box);
+  box->next_idle = pool->idle;
+  pool->idle = box;
+}
+
 /* Gives all of them up. */
 void box_pool_clear(Session *session, BoxPool *pool);
 /* Pushes a stack: borrowed from the call at `index`; a snapshot of it; or one more hold on a snapshot (NULL: nil). */
