@@ -107,8 +107,7 @@ bool descriptor_describe(Descriptor *descriptor, int host) {
   switch (descriptor->type) {
   case FILETYPE_DIRECTORY:
     descriptor->rights = RIGHTS_FOLDER;
-    /* What a path can open is never a socket. */
-    descriptor->inheriting = RIGHTS_ALL & ~(uint64_t)(RIGHT_SOCK_SHUTDOWN | RIGHT_SOCK_ACCEPT);
+    descriptor->inheriting = RIGHTS_OPENED;
     return true;
   case FILETYPE_REGULAR_FILE:
   case FILETYPE_BLOCK_DEVICE: descriptor->rights = RIGHTS_FILE; break;

@@ -183,8 +183,8 @@ typedef struct Opening {
 static Errno opening_of(const uint64_t *params, Opening *out) {
   uint32_t lookup = (uint32_t)params[1];
   out->oflags = (uint32_t)params[4];
-  out->rights = params[5] & RIGHTS_ALL;
-  out->inheriting = params[6] & RIGHTS_ALL;
+  out->rights = params[5] & RIGHTS_OPENED;
+  out->inheriting = params[6] & RIGHTS_OPENED;
   out->fdflags = (uint32_t)params[7];
   if ((lookup & ~(uint32_t)LOOKUP_SYMLINK_FOLLOW) || (out->oflags & ~(uint32_t)OFLAGS_ALL) ||
       (out->fdflags & ~(uint32_t)FDFLAGS_ALL))

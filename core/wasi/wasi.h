@@ -46,7 +46,7 @@ enum { /* rights, in their order */
   RIGHT_FD_FILESTAT_GET = 1 << 21, RIGHT_FD_FILESTAT_SET_SIZE = 1 << 22, RIGHT_FD_FILESTAT_SET_TIMES = 1 << 23,
   RIGHT_PATH_SYMLINK = 1 << 24, RIGHT_PATH_REMOVE_DIRECTORY = 1 << 25, RIGHT_PATH_UNLINK_FILE = 1 << 26,
   RIGHT_POLL_FD_READWRITE = 1 << 27, RIGHT_SOCK_SHUTDOWN = 1 << 28, RIGHT_SOCK_ACCEPT = 1 << 29,
-  RIGHTS_ALL = (1 << 30) - 1,
+  RIGHTS_OPENED = (1 << 28) - 1, /* what a folder hands on: what a path opens is never a socket */
   RIGHTS_TO_WRITE = RIGHT_FD_WRITE | RIGHT_FD_ALLOCATE | RIGHT_FD_FILESTAT_SET_SIZE /* the file is opened for writing */
 };
 enum { FDFLAG_APPEND = 1, FDFLAG_DSYNC = 2, FDFLAG_NONBLOCK = 4, FDFLAG_RSYNC = 8, FDFLAG_SYNC = 16, FDFLAGS_ALL = 31 };
