@@ -39,7 +39,7 @@ static void before_write(void *self, int fd) {
   if (output && lun_output_same_file(output, fd) && !lun_output_flush(output)) { /* its loss is counted there */ }
 }
 
-static WasiBox *box_new(lua_State *L, Session *session) {
+static WasiBox *wasi_box_new(lua_State *L, Session *session) {
   WasiBox *box = calloc(1, sizeof *box);
   if (!box) luaL_error(L, "not enough memory");
   box->session = session;
@@ -149,7 +149,7 @@ void wasi_add(lua_State *L, Session *session, int index, lun_imports *imports) {
   WasiBox *box;
   luaL_checkstack(L, 40, NULL);
   check_keys(L, index);
-  box = box_new(L, session);
+  box = wasi_box_new(L, session);
   options.self = box;
   read_stdio(L, index, box, options.stdio);
   options.args = read_texts(L, index, "args", NULL, &options.arg_count);
