@@ -21,48 +21,40 @@ local indents = setmetatable({}, {
 })
 
 local function open(text)
-  level = level + 1
-  if level > depth then
-    has_hidden = true
-    return
-  end
   if head then out:write(head .. " {\n") end
   head = indents[level] .. text
 end
 
 local function close(text)
-  local at = level
-  level = at - 1
-  if at > depth then return end
   if head then
     out:write(head .. (has_hidden and " {...}" or "") .. text .. "\n")
     head, has_hidden = nil, false
   else
-    out:write(indents[at] .. "}" .. text .. "\n")
+    out:write(indents[level] .. "}" .. text .. "\n")
   end
 end
 
 -- The innermost frame says why, those around it only that.
 local function failure(err)
-  if told == err then return " ! " .. err.kind end
-  if level <= depth then told = err end
-  if err.message == err.kind then return " ! " .. err.kind end
+  if told == err or err.message == err.kind then return " ! " .. err.kind end
+  told = err
   return format(" ! %s: %s", err.kind, err.kind == "exit" and err.code or err.message)
 end
 
 local plain = { i32 = "%d", i64 = "%d", f32 = "%.14g", f64 = "%.14g" }
 
-local function show(value)
-  if type(value) ~= "string" then return tostring(value) end
-  if #value ~= 16 then return format("%q", value) end
-  return "0x" .. value:reverse():gsub(".", function(byte) return format("%02x", byte:byte()) end)
+local function one_line(text) return (text:gsub("%c", "?")) end
+
+local function show(value, kind)
+  if kind == "v128" then return "0x" .. value:reverse():gsub(".", function(byte) return format("%02x", byte:byte()) end) end
+  return type(value) == "string" and '"' .. one_line(value) .. '"' or tostring(value)
 end
 
 -- values → text, by a format made once: "(a=%d, b=%g)".
 local function texter(opening, types, names, closing)
   local parts, all_plain = {}, true
   for i, kind in ipairs(types) do
-    parts[i] = (names[i] and names[i]:gsub("%%", "%%%%") .. "=" or "") .. (plain[kind] or "%s")
+    parts[i] = (names[i] and one_line(names[i]):gsub("%%", "%%%%") .. "=" or "") .. (plain[kind] or "%s")
     all_plain = all_plain and plain[kind]
   end
   local pattern = opening:gsub("%%", "%%%%") .. table.concat(parts, ", ") .. closing
@@ -74,7 +66,7 @@ local function texter(opening, types, names, closing)
   return function(...)
     local values = { ... }
     for i = 1, #types do
-      if not plain[types[i]] then values[i] = show(values[i]) end
+      if not plain[types[i]] then values[i] = show(values[i], types[i]) end
     end
     return format(pattern, table.unpack(values, 1, #types))
   end
@@ -82,12 +74,20 @@ end
 
 lunette.factory(function(definition)
   local results = definition.results
-  local name = definition.name:gsub("%c", "?")
-  local call_text = texter(name .. "(", definition.params, definition.param_names or {}, ")")
+  local call_text = texter(one_line(definition.name) .. "(", definition.params, definition.param_names or {}, ")")
   local results_text = texter(#results > 1 and " = (" or #results == 1 and " = " or "", results, {}, #results > 1 and ")" or "")
   return {
-    before = function(_, ...) open(call_text(...)) end,
-    after = function(_, ...) close(results_text(...)) end,
-    abort = function(_, err) close(failure(err)) end,
+    before = function(_, ...)
+      level = level + 1
+      if level <= depth then open(call_text(...)) else has_hidden = true end
+    end,
+    after = function(_, ...)
+      if level <= depth then close(results_text(...)) end
+      level = level - 1
+    end,
+    abort = function(_, err)
+      if level <= depth then close(failure(err)) end
+      level = level - 1
+    end,
   }
 end, { where = lunette.where })

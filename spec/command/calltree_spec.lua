@@ -86,6 +86,22 @@ _start() {
 ]])
   end)
 
+  it("shows a host's values on one line", function()
+    tree({
+      guest = [[(module
+        (import "env" "text" (func $text (result externref)))
+        (func $use (param $t externref))
+        (func (export "_start") (call $use (call $text))))]],
+      "run", "-e", [[lunette.host("env", { text = { params = {}, results = {"externref"}, function() return "a\nb%d" end } })]],
+      "-s", "calltree", "app.wasm",
+    }, [[
+_start() {
+  text() = "a?b%d"
+  use(t="a?b%d")
+}
+]])
+  end)
+
   it("closes calls that a trap ends, with the reason at the innermost", function()
     local result = tree({
       guest = [[(module (memory 1)
