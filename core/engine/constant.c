@@ -14,6 +14,7 @@ void constant_evaluate(Instance *instance, const Expression *expression, Slot ou
     case OP_I64_CONST: out[0] = (uint64_t)bytes_s64(&b); break;
     case OP_F32_CONST: out[0] = bytes_u32le(&b); break;
     case OP_F64_CONST: out[0] = bytes_u64le(&b); break;
+    case OP_V128_CONST: out[0] = bytes_u64le(&b), out[1] = bytes_u64le(&b); break;
     case OP_REF_NULL: value_type_read(&b); break;
     case OP_REF_FUNC: out[0] = (Slot)(uintptr_t)instance->functions[bytes_u32(&b)]; break;
     case OP_GLOBAL_GET: {

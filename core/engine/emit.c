@@ -43,10 +43,11 @@ void mark_offset(Translator *t) {
 /* In a function of many slots: a near slot to write to in place of `slot`. */
 static bool is_far(const Translator *t, int32_t slot) { return t->far && slot >= FAR_SCRATCH; }
 
-static int32_t near_source(Translator *t, int32_t slot, int scratch) {
+/* `scratch` counts pairs of slots. */
+static int32_t near_source(Translator *t, int32_t slot, int scratch, uint32_t width) {
   if (!is_far(t, slot)) return slot;
-  emit(t, CODE_MOVE_FAR_GET, scratch, 0, slot);
-  return scratch;
+  for (uint32_t i = 0; i < width; i++) emit(t, CODE_MOVE_FAR_GET, 2 * scratch + (int32_t)i, 0, slot + (int32_t)i);
+  return 2 * scratch;
 }
 
 void emit_result(Translator *t, int code, uint32_t width, int32_t b, int32_t c) {
@@ -55,12 +56,46 @@ void emit_result(Translator *t, int code, uint32_t width, int32_t b, int32_t c) 
   int32_t home = t->operands.items[t->operands.count - 1].home;
   if (is_far(t, home)) {
     emit(t, code, 0, b, c);
-    emit(t, CODE_MOVE_FAR_PUT, 0, 0, home);
+    for (uint32_t i = 0; i < width; i++) emit(t, CODE_MOVE_FAR_PUT, (int32_t)i, 0, home + (int32_t)i);
     return;
   }
   uint32_t word = emit(t, code, home, b, c);
   t->last = (int32_t)word;
   t->last_code = code;
+}
+
+static void move_slots(Translator *t, int32_t to, int32_t from, uint32_t width) {
+  for (uint32_t i = 0; i < width; i++, to++, from++) {
+    if (to == from) continue;
+    if (is_far(t, to)) {
+      int32_t near = near_source(t, from, 0, 1);
+      emit(t, CODE_MOVE_FAR_PUT, near, 0, to);
+    } else if (is_far(t, from)) {
+      emit(t, CODE_MOVE_FAR_GET, to, 0, from);
+    } else {
+      t->last_move = emit(t, CODE_MOVE, to, from, 0);
+    }
+  }
+}
+
+void emit_wide_result(Translator *t, int code, uint32_t width, int32_t b, int32_t c, void *p0, void *p1) {
+  if (!t->far) {
+    emit_result(t, code, width, b, c);
+    emit_words(t, p0, p1);
+    return;
+  }
+  emit(t, code, 0, b, c);
+  emit_words(t, p0, p1);
+  push_temp(t, width);
+  if (!t->failed) move_slots(t, t->operands.items[t->operands.count - 1].home, 0, width);
+}
+
+void set_second(Translator *t, int code, Word second) {
+  for (size_t i = t->code.count; !t->failed && i-- > 0;) {
+    if (t->code.items[i].handler != handler_of(code)) continue;
+    t->code.items[i + 1] = second;
+    return;
+  }
 }
 
 /* ---- operands ---- */
@@ -104,23 +139,9 @@ static void emit_const(Translator *t, int32_t slot, uint64_t value) {
   if (to != slot) emit(t, CODE_MOVE_FAR_PUT, 0, 0, slot);
 }
 
-static void emit_move(Translator *t, int32_t to, int32_t from, uint32_t width) {
-  for (uint32_t i = 0; i < width; i++, to++, from++) {
-    if (to == from) continue;
-    if (is_far(t, to)) {
-      int32_t near = near_source(t, from, 0);
-      emit(t, CODE_MOVE_FAR_PUT, near, 0, to);
-    } else if (is_far(t, from)) {
-      emit(t, CODE_MOVE_FAR_GET, to, 0, from);
-    } else {
-      t->last_move = emit(t, CODE_MOVE, to, from, 0);
-    }
-  }
-}
-
 void move_to(Translator *t, const Operand *operand, int32_t slot) {
   if (operand->kind == OPERAND_CONST) emit_const(t, slot, operand->value);
-  else emit_move(t, slot, operand->kind == OPERAND_LOCAL ? operand->slot : operand->home, operand->width);
+  else move_slots(t, slot, operand->kind == OPERAND_LOCAL ? operand->slot : operand->home, operand->width);
 }
 
 static void settle_operand(Translator *t, Operand *operand) {
@@ -136,13 +157,13 @@ int32_t pop_slot(Translator *t, int scratch) {
   if (top->kind == OPERAND_CONST) {
     if (t->far) {
       uint64_t value = pop(t).value;
-      emit_const(t, scratch, value);
-      return scratch;
+      emit_const(t, 2 * scratch, value);
+      return 2 * scratch;
     }
     settle_operand(t, top);
   }
   Operand operand = pop(t);
-  return near_source(t, operand.kind == OPERAND_LOCAL ? operand.slot : operand.home, scratch);
+  return near_source(t, operand.kind == OPERAND_LOCAL ? operand.slot : operand.home, scratch, operand.width);
 }
 
 void settle(Translator *t, size_t count) {
@@ -168,7 +189,7 @@ void cut(Translator *t, size_t count, int32_t height) {
 }
 
 bool can_redirect(const Translator *t, const Operand *operand) {
-  return t->last >= 0 && !t->failed && operand->kind == OPERAND_TEMP && operand->width == 1 &&
+  return t->last >= 0 && !t->failed && operand->kind == OPERAND_TEMP &&
          t->code.items[t->last].a == operand->home;
 }
 

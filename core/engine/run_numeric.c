@@ -9,6 +9,18 @@
 #define OPS_CLASS_REINTERPRET(id)
 #define OPS_CLASS_LOAD(id)
 #define OPS_CLASS_STORE(id)
+#define OPS_CLASS_VUNARY(id)
+#define OPS_CLASS_VBINARY(id)
+#define OPS_CLASS_VTERNARY(id)
+#define OPS_CLASS_VSHIFT(id)
+#define OPS_CLASS_VTEST(id)
+#define OPS_CLASS_VSPLAT(id)
+#define OPS_CLASS_VEXTRACT(id)
+#define OPS_CLASS_VREPLACE(id)
+#define OPS_CLASS_VLOAD(id)
+#define OPS_CLASS_VSTORE(id)
+#define OPS_CLASS_VLOAD_LANE(id)
+#define OPS_CLASS_VSTORE_LANE(id)
 #define OPS_CLASS_IBINARY(id) HANDLER(id) { A = num_##id(B, C); NEXT; } HANDLER(id##_K) { A = num_##id(B, K); NEXT; }
 #define OPS_CLASS_FBINARY(id) HANDLER(id) { A = num_##id(B, C); NEXT; }
 #define OPS_CLASS_UNARY(id) HANDLER(id) { A = num_##id(B); NEXT; }

@@ -20,6 +20,18 @@ static const int16_t code_of_op[OP_COUNT] = {
 #define FORM_CLASS_LOAD(id) FORM(id)
 #define FORM_CLASS_STORE(id) FORM(id)
 #define FORM_CLASS_ICOMPARE(id) FORM(id)
+#define FORM_CLASS_VUNARY(id) FORM(id)
+#define FORM_CLASS_VBINARY(id) FORM(id)
+#define FORM_CLASS_VTERNARY(id) FORM(id)
+#define FORM_CLASS_VSHIFT(id) FORM(id)
+#define FORM_CLASS_VTEST(id) FORM(id)
+#define FORM_CLASS_VSPLAT(id) FORM(id)
+#define FORM_CLASS_VEXTRACT(id) FORM(id)
+#define FORM_CLASS_VREPLACE(id) FORM(id)
+#define FORM_CLASS_VLOAD(id) FORM(id)
+#define FORM_CLASS_VSTORE(id) FORM(id)
+#define FORM_CLASS_VLOAD_LANE(id) FORM(id)
+#define FORM_CLASS_VSTORE_LANE(id) FORM(id)
 #define FORM_CLASS_FCOMPARE(id) FORM(id)
 #define OP(code, id, text, immediate, signature, class) FORM_##class(id)
 #include "ops.def"
@@ -132,23 +144,16 @@ static void translate_local_set(Translator *t, uint32_t local, bool tee) {
 
 static void translate_global(Translator *t, uint32_t index, bool set) {
   Global_ *global = t->instance->globals[index];
+  uint32_t width = lun_type_slots(global->type);
   if (set) {
     int32_t a = pop_slot(t, 1);
-    emit(t, CODE_GLOBAL_SET, a, 0, 0);
-  } else if (!global->is_mutable) {
+    emit(t, width == 1 ? CODE_GLOBAL_SET : CODE_GLOBAL_SET_V, a, 0, 0);
+    emit_words(t, NULL, global->value);
+  } else if (!global->is_mutable && width == 1) {
     push_const(t, global->value[0]);
-    return;
   } else {
-    /* In a far function the result goes on to its slot behind both words. */
-    if (t->far) {
-      emit(t, CODE_GLOBAL_GET, 0, 0, 0);
-      emit_words(t, NULL, global->value);
-      emit_result(t, CODE_MOVE, 1, 0, 0);
-      return;
-    }
-    emit_result(t, CODE_GLOBAL_GET, 1, 0, 0);
+    emit_wide_result(t, width == 1 ? CODE_GLOBAL_GET : CODE_GLOBAL_GET_V, width, 0, 0, NULL, global->value);
   }
-  emit_words(t, NULL, global->value);
 }
 
 /* ---- control ---- */
@@ -347,11 +352,18 @@ static void translate_call_indirect(Translator *t) {
 }
 
 /* ---- the rest ---- */
+/* Two slots (or a slot and a lane) in the third operand. */
+static int32_t pair(Translator *t, int32_t c0, int32_t c1) {
+  if (c0 != (int16_t)c0 || c1 != (int16_t)c1) t->wants_far = true;
+  Word word = { { .handler = NULL, { { .c0 = (int16_t)c0, .c1 = (int16_t)c1 } } } };
+  return word.c;
+}
+
 static void translate_select(Translator *t) {
-  int32_t condition = pop_slot(t, 3), y = pop_slot(t, 2), x = pop_slot(t, 1);
-  if (x != (int16_t)x || y != (int16_t)y) t->wants_far = true;
-  Word operands = { { .handler = NULL, { { .c0 = (int16_t)x, .c1 = (int16_t)y } } } };
-  emit_result(t, CODE_SELECT, 1, condition, operands.c);
+  int32_t condition = pop_slot(t, 3);
+  uint32_t width = t->failed ? 1 : t->operands.items[t->operands.count - 1].width;
+  int32_t y = pop_slot(t, 2), x = pop_slot(t, 1);
+  emit_result(t, width == 1 ? CODE_SELECT : CODE_SELECT_V, width, condition, pair(t, x, y));
 }
 
 /* Three operands in a row, at their homes: the first one's slot. */
@@ -372,28 +384,16 @@ static void emit_bulk(Translator *t, int code, uint32_t segment, void *p0, void 
   emit_words(t, p0, p1);
 }
 
-/* A result in a word with a second word behind it. */
-static void emit_wide_result(Translator *t, int code, int32_t b, int32_t c, void *p0, void *p1) {
-  if (t->far) {
-    emit(t, code, 0, b, c);
-    emit_words(t, p0, p1);
-    emit_result(t, CODE_MOVE, 1, 0, 0);
-    return;
-  }
-  emit_result(t, code, 1, b, c);
-  emit_words(t, p0, p1);
-}
-
 static void translate_bulk(Translator *t, Op op) {
   Instance *in = t->instance;
   Bytes *b = &t->body;
   uint32_t x, y;
   switch (op) {
-  case OP_MEMORY_SIZE: bytes_u32(b), emit_wide_result(t, CODE_MEMORY_SIZE, 0, 0, in->memory, NULL); break;
+  case OP_MEMORY_SIZE: bytes_u32(b), emit_wide_result(t, CODE_MEMORY_SIZE, 1, 0, 0, in->memory, NULL); break;
   case OP_MEMORY_GROW: {
     bytes_u32(b);
     int32_t pages = pop_slot(t, 1);
-    emit_wide_result(t, CODE_MEMORY_GROW, pages, 0, in->memory, in);
+    emit_wide_result(t, CODE_MEMORY_GROW, 1, pages, 0, in->memory, in);
     break;
   }
   case OP_MEMORY_INIT: x = bytes_u32(b), bytes_u32(b), emit_bulk(t, CODE_MEMORY_INIT, x, in, NULL); break;
@@ -419,18 +419,18 @@ static void translate_bulk(Translator *t, Op op) {
     emit_words(t, in, NULL);
     break;
   }
-  case OP_TABLE_SIZE: x = bytes_u32(b), emit_wide_result(t, CODE_TABLE_SIZE, 0, 0, in->tables[x], NULL); break;
+  case OP_TABLE_SIZE: x = bytes_u32(b), emit_wide_result(t, CODE_TABLE_SIZE, 1, 0, 0, in->tables[x], NULL); break;
   case OP_TABLE_GROW: {
     x = bytes_u32(b);
     int32_t count = pop_slot(t, 2), value = pop_slot(t, 1);
-    emit_wide_result(t, CODE_TABLE_GROW, value, count, in->tables[x], NULL);
+    emit_wide_result(t, CODE_TABLE_GROW, 1, value, count, in->tables[x], NULL);
     break;
   }
   case OP_TABLE_GET: {
     x = bytes_u32(b);
     int32_t index = pop_slot(t, 1);
     mark_offset(t);
-    emit_wide_result(t, CODE_TABLE_GET, index, 0, in->tables[x], NULL);
+    emit_wide_result(t, CODE_TABLE_GET, 1, index, 0, in->tables[x], NULL);
     break;
   }
   case OP_TABLE_SET: {
@@ -442,6 +442,69 @@ static void translate_bulk(Translator *t, Op op) {
     break;
   }
   default: break;
+  }
+}
+
+/* ---- vectors ---- */
+static void translate_vector_memory(Translator *t, Op op) {
+  bytes_u32(&t->body); /* alignment */
+  uint32_t offset = bytes_u32(&t->body);
+  int code = code_of_op[op];
+  OpClass class = (OpClass)op_info[op].class;
+  if (class == CLASS_VLOAD) {
+    int32_t b = pop_slot(t, 1);
+    mark_offset(t);
+    emit_result(t, code, 2, b, (int32_t)offset);
+    return;
+  }
+  int32_t vector = pop_slot(t, 2), address = pop_slot(t, 1);
+  mark_offset(t);
+  if (class == CLASS_VSTORE) {
+    emit(t, code, vector, address, (int32_t)offset);
+    return;
+  }
+  uint32_t lane = bytes_u8(&t->body);
+  if (class == CLASS_VSTORE_LANE) emit(t, code, vector, address, (int32_t)offset);
+  else emit_wide_result(t, code, 2, address, (int32_t)offset, NULL, NULL);
+  /* The second word: the lane, and for a load the vector. */
+  if (class == CLASS_VSTORE_LANE) emit_words(t, NULL, NULL);
+  set_second(t, code, (Word){ { NULL, { { (int16_t)vector, (int16_t)lane, { 0 } } } } });
+}
+
+static void translate_vector_wide(Translator *t, Op op) {
+  uint64_t bytes[2];
+  bytes[0] = bytes_u64le(&t->body), bytes[1] = bytes_u64le(&t->body);
+  Word second = { .k = { bytes[0], bytes[1] } };
+  if (op == OP_V128_CONST) {
+    emit_wide_result(t, CODE_CONST_V, 2, 0, 0, NULL, NULL);
+    set_second(t, CODE_CONST_V, second);
+    return;
+  }
+  int32_t c = pop_slot(t, 2), b = pop_slot(t, 1);
+  emit_wide_result(t, CODE_SHUFFLE, 2, b, c, NULL, NULL);
+  set_second(t, CODE_SHUFFLE, second);
+}
+
+static void translate_vector(Translator *t, Op op) {
+  int code = code_of_op[op];
+  switch ((OpClass)op_info[op].class) {
+  case CLASS_VUNARY: { int32_t b = pop_slot(t, 1); emit_result(t, code, 2, b, 0); break; }
+  case CLASS_VTEST: { int32_t b = pop_slot(t, 1); emit_result(t, code, 1, b, 0); break; }
+  case CLASS_VSPLAT: { int32_t b = pop_slot(t, 1); emit_result(t, code, 2, b, 0); break; }
+  case CLASS_VEXTRACT: { int32_t b = pop_slot(t, 1); emit_result(t, code, 1, b, bytes_u8(&t->body)); break; }
+  case CLASS_VREPLACE: {
+    int32_t scalar = pop_slot(t, 2), b = pop_slot(t, 1);
+    emit_result(t, code, 2, b, pair(t, scalar, bytes_u8(&t->body)));
+    break;
+  }
+  case CLASS_VTERNARY: {
+    int32_t z = pop_slot(t, 3), y = pop_slot(t, 2), x = pop_slot(t, 1);
+    emit_result(t, code, 2, x, pair(t, y, z));
+    break;
+  }
+  case CLASS_VBINARY:
+  case CLASS_VSHIFT: { int32_t c = pop_slot(t, 2), b = pop_slot(t, 1); emit_result(t, code, 2, b, c); break; }
+  default: translate_vector_memory(t, op); break;
   }
 }
 
@@ -487,6 +550,7 @@ static void translate_hand(Translator *t, Op op) {
   case OP_I32_CONST: case OP_I64_CONST: case OP_F32_CONST: case OP_F64_CONST: case OP_REF_FUNC: case OP_REF_NULL:
     push_const(t, constant_of(t, op));
     break;
+  case OP_V128_CONST: case OP_I8X16_SHUFFLE: translate_vector_wide(t, op); break;
   case OP_REF_IS_NULL: {
     int32_t b = pop_slot(t, 1);
     emit_result(t, CODE_I64_EQZ, 1, b, 0);
@@ -509,6 +573,9 @@ static void skip_immediate(Bytes *b, Immediate immediate, const Module *module) 
   case IMM_I64: bytes_s64(b); break;
   case IMM_F32: bytes_take(b, 4); break;
   case IMM_F64: bytes_take(b, 8); break;
+  case IMM_V128: case IMM_SHUFFLE: bytes_take(b, 16); break;
+  case IMM_LANE: bytes_u8(b); break;
+  case IMM_MEMARG_LANE: bytes_u32(b), bytes_u32(b), bytes_u8(b); break;
   case IMM_SELECT: for (uint32_t n = bytes_u32(b); n > 0 && !b->failure; n--) value_type_read(b); break;
   case IMM_REFTYPE: value_type_read(b); break;
   default: bytes_u32(b); break;
@@ -539,6 +606,8 @@ static void translate_instruction(Translator *t) {
     translate_dead(t, op);
   } else if (op_info[op].class == CLASS_LOAD || op_info[op].class == CLASS_STORE) {
     translate_memory_access(t, op);
+  } else if (op_info[op].class >= CLASS_VUNARY) {
+    translate_vector(t, op);
   } else if (op_info[op].class == CLASS_HAND) {
     translate_hand(t, op);
   } else {

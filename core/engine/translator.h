@@ -60,7 +60,7 @@ typedef struct Translator {
   bool writes_params;
 } Translator;
 
-enum { FAR_SCRATCH = 4, NEAR_SLOTS = 32000, CODE_WORDS_MOST = 1 << 26 };
+enum { FAR_SCRATCH = 8 /* four of two slots */, NEAR_SLOTS = 32000, CODE_WORDS_MOST = 1 << 26 };
 
 /* ---- emit.c ---- */
 /* Appends a word; its index. On failure t->failed is set and 0 comes back. */
@@ -70,6 +70,11 @@ uint32_t emit_words(Translator *t, void *p0, void *p1);
 void mark_offset(Translator *t);
 /* An instruction with a result: pushes the temporary and emits; a becomes its home. */
 void emit_result(Translator *t, int code, uint32_t width, int32_t b, int32_t c);
+
+/* The same in two words; in a far function the result goes to its slot behind both. */
+void emit_wide_result(Translator *t, int code, uint32_t width, int32_t b, int32_t c, void *p0, void *p1);
+/* Fills in the second word of the last instruction of this code. */
+void set_second(Translator *t, int code, Word second);
 
 void push_temp(Translator *t, uint32_t width);
 void push_const(Translator *t, uint64_t value);

@@ -15,12 +15,14 @@ typedef struct Later {
 /* The instruction of this byte (and of this number behind a prefix), where a proposal has one. */
 bool later_instruction(uint8_t byte, uint32_t number, Later *later);
 bool later_type(uint8_t byte, Later *later);
-/* Steps over the immediates of a vector instruction of 2.0. False: there is none of this number. */
-bool vector_skip(Bytes *b, uint32_t number);
 
 /* ---- instructions (ops.c) ---- */
-/* By code, of one byte or 0x100 + the number behind the prefix 0xfc: one more than the Op; 0: none. */
-extern const uint16_t op_of_code[0x200];
+/* By code, of one byte, 0x100 + the number behind the prefix 0xfc, or 0x200 + that behind 0xfd: one more than the Op;
+ * 0: none. */
+extern const uint16_t op_of_code[0x400];
+/* Of a vector instruction that accesses memory its natural alignment, as an exponent; of one with a lane its lanes. */
+uint32_t vector_alignment(Op op);
+uint32_t vector_lanes(Op op);
 /* As op_read, and tells the missing instruction, too. */
 bool op_read_later(Bytes *b, Op *op, Later *later);
 typedef struct Memarg {

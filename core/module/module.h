@@ -14,13 +14,15 @@
 typedef enum Immediate {
   IMM_NONE, IMM_BLOCK, IMM_LABEL, IMM_LABELS, IMM_FUNCTION, IMM_INDIRECT /* type, table */, IMM_LOCAL, IMM_GLOBAL, IMM_TABLE,
   IMM_MEMARG, IMM_MEMORY, IMM_I32, IMM_I64, IMM_F32, IMM_F64, IMM_SELECT /* vector of types */, IMM_REFTYPE,
-  IMM_DATA_MEMORY, IMM_DATA, IMM_MEMORY_MEMORY /* dst, src */, IMM_ELEMENT_TABLE, IMM_ELEMENT, IMM_TABLE_TABLE /* dst, src */
+  IMM_MEMARG_LANE, IMM_LANE, IMM_V128, IMM_SHUFFLE, IMM_DATA_MEMORY, IMM_DATA, IMM_MEMORY_MEMORY /* dst, src */, IMM_ELEMENT_TABLE, IMM_ELEMENT, IMM_TABLE_TABLE /* dst, src */
 } Immediate;
 
 /* How the translator treats an instruction (see ops.def). */
 typedef enum OpClass {
   CLASS_HAND, CLASS_IBINARY, CLASS_FBINARY, CLASS_TRAPPING_BINARY, CLASS_UNARY, CLASS_TRAPPING_UNARY, CLASS_ICOMPARE,
-  CLASS_FCOMPARE, CLASS_TEST, CLASS_LOAD, CLASS_STORE, CLASS_REINTERPRET
+  CLASS_FCOMPARE, CLASS_TEST, CLASS_LOAD, CLASS_STORE, CLASS_REINTERPRET, CLASS_VUNARY, CLASS_VBINARY, CLASS_VTERNARY,
+  CLASS_VSHIFT, CLASS_VTEST, CLASS_VSPLAT, CLASS_VEXTRACT, CLASS_VREPLACE, CLASS_VLOAD, CLASS_VSTORE, CLASS_VLOAD_LANE,
+  CLASS_VSTORE_LANE
 } OpClass;
 
 typedef enum Op {
@@ -31,7 +33,7 @@ typedef enum Op {
 } Op;
 
 typedef struct OpInfo {
-  uint32_t code;          /* one byte, or prefix << 8 | number (up to 24 bits below the prefix's byte) */
+  uint32_t code;          /* one byte; 0xfc00 | number; 0xfd000 | number */
   const char *text;
   uint8_t immediate, class;
   const char *signature;  /* "ii:i": i I f F = i32 i64 f32 f64, V v128; NULL: by hand */

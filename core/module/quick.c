@@ -46,6 +46,7 @@ static lun_type letter_type(char letter) {
     case 'I': return LUN_I64;
     case 'f': return LUN_F32;
     case 'F': return LUN_F64;
+    case 'V': return LUN_V128;
     default: return UNKNOWN;
   }
 }

@@ -30,10 +30,6 @@ static void place_set(Rules *r, const char *what, uint32_t index) {
   snprintf(r->place, sizeof r->place, "%s #%u", what, index);
 }
 
-static bool no_vector(Rules *r, lun_type type) {
-  return type != LUN_V128 || rule_fail(r, NULL, "SIMD is not supported (v128)");
-}
-
 /* ---- constant expressions ---- */
 
 static bool constant_global(Rules *r, Bytes *b, lun_type *type) {
@@ -67,6 +63,7 @@ static bool constant_step(Rules *r, Bytes *b, lun_type *type, bool *ended) {
     case OP_I64_CONST: *type = LUN_I64; bytes_s64(b); return true;
     case OP_F32_CONST: *type = LUN_F32; bytes_take(b, 4); return true;
     case OP_F64_CONST: *type = LUN_F64; bytes_take(b, 8); return true;
+    case OP_V128_CONST: *type = LUN_V128; bytes_take(b, 16); return true;
     case OP_REF_NULL: *type = reference_type_read(b); return true;
     case OP_REF_FUNC: *type = LUN_FUNCREF; return function_declare(r, at, bytes_u32(b));
     case OP_GLOBAL_GET: return constant_global(r, b, type);
@@ -93,19 +90,6 @@ static bool constant_check(Rules *r, const Expression *expression, lun_type want
 }
 
 /* ---- types, imports, index spaces ---- */
-
-static bool types_check(Rules *r) {
-  for (uint32_t i = 0; i < r->module->type_count; i++) {
-    const lun_signature *signature = &r->module->types[i].signature;
-    if (r->module->types[i].param_slots == signature->param_count &&
-        r->module->types[i].result_slots == signature->result_count) {
-      continue;
-    }
-    place_set(r, "type", i);
-    return no_vector(r, LUN_V128);
-  }
-  return true;
-}
 
 static bool functions_check(Rules *r) {
   for (uint32_t i = 0; i < r->module->function_count; i++) {
@@ -149,7 +133,6 @@ static bool globals_check(Rules *r) {
   for (uint32_t i = 0; i < r->module->global_count; i++) {
     const Global *global = &r->module->globals[i];
     place_set(r, "global", i);
-    if (!no_vector(r, global->type.type)) return false;
     if (i >= r->module->imported_globals && !constant_check(r, &global->init, global->type.type)) return false;
   }
   return true;
@@ -230,7 +213,7 @@ static bool segments_check(Rules *r) {
 
 lun_status rules_validate(lun_module *module, lun_error *error) {
   Rules r = { .module = module, .place = "module", .error = error };
-  bool fine = types_check(&r) && functions_check(&r) && tables_check(&r) && memories_check(&r) && globals_check(&r) &&
+  bool fine = functions_check(&r) && tables_check(&r) && memories_check(&r) && globals_check(&r) &&
               exports_check(&r) && start_check(&r) && segments_check(&r);
   return fine ? LUN_OK : LUN_INVALID;
 }

@@ -51,6 +51,9 @@ static void immediate_skip(Skim *skim, Bytes *b, Immediate immediate) {
     case IMM_I64: bytes_s64(b); break;
     case IMM_F32: bytes_take(b, 4); break;
     case IMM_F64: bytes_take(b, 8); break;
+    case IMM_V128: case IMM_SHUFFLE: bytes_take(b, 16); break;
+    case IMM_LANE: bytes_u8(b); break;
+    case IMM_MEMARG_LANE: memarg_read(b), bytes_u8(b); break;
     case IMM_SELECT: select_skip(b); break;
     case IMM_REFTYPE: reference_type_read(b); break;
     case IMM_DATA: data_skip(skim, b); break;
@@ -58,20 +61,9 @@ static void immediate_skip(Skim *skim, Bytes *b, Immediate immediate) {
   }
 }
 
-/* One instruction with its immediates; *op is OP_NOP for a vector instruction, which needs no more here. */
+/* One instruction with its immediates. */
 static void instruction_skip(Skim *skim, Bytes *b, Op *op) {
-  Bytes ahead = *b;
-  if (op_read_later(b, op, &skim->later)) {
-    immediate_skip(skim, b, op_info[*op].immediate);
-    return;
-  }
-  if (ahead.at >= ahead.end || *ahead.at != 0xfd) return;
-  bytes_u8(&ahead);
-  uint32_t number = bytes_u32(&ahead);
-  if (ahead.failure || !vector_skip(&ahead, number)) return;
-  *b = ahead;
-  skim->later.proposal = NULL;
-  *op = OP_NOP;
+  if (op_read_later(b, op, &skim->later)) immediate_skip(skim, b, op_info[*op].immediate);
 }
 
 lun_status code_skim(Skim *skim, Bytes *b) {

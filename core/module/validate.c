@@ -49,8 +49,6 @@ static bool mismatch(Validator *v, const char *wanted, const char *got) {
   return fail(v, "type mismatch: %s expected %s, got %s", op_info[v->op].text, wanted, got);
 }
 
-static bool no_vector(Validator *v, lun_type type) { return type != LUN_V128 || fail(v, "SIMD is not supported (v128)"); }
-
 /* ---- operands ---- */
 
 static bool operands_grow(Validator *v, size_t extra) {
@@ -173,7 +171,6 @@ static inline bool block_open(Validator *v, BlockKind kind) {
     v->b.failure = NULL;
     return fail(v, "unknown type of a block");
   }
-  if (!no_vector(v, type.single)) return false;
   if (kind == KIND_IF && !pop(v, LUN_I32)) return false;
   return pop_all(v, type.params, type.param_count) && control_push(v, kind, &type) &&
          push_all(v, type.params, type.param_count);
@@ -311,7 +308,7 @@ static bool select_typed(Validator *v) {
   if (count != 1 || v->b.failure) return fail(v, "invalid result arity: select of %u types", count);
   lun_type type = value_type_read(&v->b);
   if (v->b.failure) return fail_read(v);
-  return no_vector(v, type) && pop(v, LUN_I32) && pop(v, type) && pop(v, type) && push(v, type);
+  return pop(v, LUN_I32) && pop(v, type) && pop(v, type) && push(v, type);
 }
 
 /* ---- variables ---- */
@@ -479,6 +476,34 @@ static bool constant_i64(Validator *v) { return bytes_s64(&v->b), push(v, LUN_I6
 static bool constant_f32(Validator *v) { return bytes_take(&v->b, 4), push(v, LUN_F32); }
 static bool constant_f64(Validator *v) { return bytes_take(&v->b, 8), push(v, LUN_F64); }
 
+/* ---- vectors ---- */
+
+static bool lane(Validator *v, uint32_t lanes) {
+  uint32_t index = bytes_u8(&v->b);
+  return index < lanes || fail(v, "invalid lane index %u: there are %u", index, lanes);
+}
+
+static bool vector_memarg(Validator *v) {
+  Memarg arg = memarg_read(&v->b);
+  if (arg.align <= vector_alignment(v->op)) return memory(v);
+  return fail(v, "alignment must not be larger than natural: 2^%u for %s", arg.align, op_info[v->op].text);
+}
+
+/* The vector instructions that have an immediate. */
+static bool vector_immediate(Validator *v) {
+  bool fine = true;
+  switch (op_info[v->op].immediate) {
+    case IMM_V128: bytes_take(&v->b, 16); break;
+    case IMM_LANE: fine = lane(v, vector_lanes(v->op)); break;
+    case IMM_MEMARG: fine = vector_memarg(v); break;
+    case IMM_MEMARG_LANE: fine = vector_memarg(v) && lane(v, vector_lanes(v->op)); break;
+    default:
+      for (unsigned i = 0; fine && i < 16; i++) fine = lane(v, 32);
+      break;
+  }
+  return fine && shaped(v);
+}
+
 static bool instruction_rare(Validator *v);
 
 /* By Op + 1. What is not here has a signature and no immediate. */
@@ -531,18 +556,15 @@ static bool (*const checks[OP_COUNT + 1])(Validator *) = {
 
 /* Anything with a prefix, and what is no instruction. */
 static bool instruction_rare(Validator *v) {
-  char sentence[64], place[PLACE_ROOM];
+  char place[PLACE_ROOM];
   Later later;
   v->b.at = v->instruction;
   if (op_read_later(&v->b, &v->op, &later)) {
     bool (*check)(Validator *) = checks[1 + v->op];
+    if (!check && op_info[v->op].immediate != IMM_NONE) check = vector_immediate;
     return check ? check(v) : shaped(v);
   }
   v->op = OP_NOP;
-  if (later.proposal && strcmp(later.proposal, "SIMD") == 0) {
-    v->b.failure = NULL;
-    return fail(v, "%s (%s)", later_sentence(&later, sentence, sizeof sentence), later.text);
-  }
   malformed_set(v->error, v->module, &v->b, &later, function_place(v->definition, place));
   return false;
 }
@@ -563,7 +585,6 @@ static bool local_group(void *self, uint32_t count, lun_type type) {
   if (end - v->definition->type->signature.param_count > LIMIT_LOCALS) {
     return fail(v, "too many locals: the limit is %d", LIMIT_LOCALS);
   }
-  if (!no_vector(v, type)) return false;
   v->local_count = (uint32_t)end;
   Local local = { v->local_count, type };
   if (!vec_push(&v->locals, local)) return no_memory(v);
