@@ -2,7 +2,7 @@
 -- Real programs behave as they did elsewhere, untraced and traced alike, and what the listeners hear is exactly what an
 -- instrumented run in another engine counted and listed.
 --
--- Left out: mandel-simd (needs SIMD), and by cost: `calltree` over every call of cases with more than a million calls
+-- Left out by cost: `calltree` over every call of cases with more than a million calls
 -- (there it is limited to the outer three levels); under sanitizers cases with more than a million calls.
 
 local command = require("spec.support.command")
@@ -10,7 +10,6 @@ local corpus = require("spec.support.corpus")
 local files = require("spec.support.files")
 local programs = require("spec.support.programs")
 
-local left_out = { ["mandel-simd"] = "needs SIMD" }
 local many = 1000000
 
 -- Where a record shows the machine that it was made on: what it lists of a folder (there without "." and ".."), so that
@@ -152,10 +151,8 @@ end
 
 for _, case in ipairs(cases) do
   describe(case.title, function()
-    local reason = left_out[case.program]
-    if not reason and command.sanitized and (case.calls_total or 0) > many then reason = "too many calls under sanitizers" end
-    if reason then
-      it("is left out", function() pending(reason) end)
+    if command.sanitized and (case.calls_total or 0) > many then
+      it("is left out", function() pending("too many calls under sanitizers") end)
       return
     end
 
