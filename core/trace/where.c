@@ -301,7 +301,8 @@ static bool pattern_match(const Pattern *pattern, const lun_definition *definiti
     case FORM_ANY: return fits_any(pattern, definition);
     case FORM_IMPORT: return fits_import(pattern, definition);
     case FORM_EXPORT: return fits_export(pattern, definition);
-    case FORM_HOST: return lun_definition_is_host(definition) && fits_any(pattern, definition);
+    case FORM_HOST:
+      return (lun_definition_is_host(definition) || lun_definition_is_import(definition)) && fits_any(pattern, definition);
     case FORM_INDEX: {
       uint32_t index = lun_definition_index(definition);
       return pattern->from <= index && index <= pattern->to;

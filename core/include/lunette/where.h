@@ -7,7 +7,7 @@
  *     =operator*           exactly this name: nothing in it is special
  *     import:wasi_*.fd_*   "module.name" of an import (the imported function, and the host function bound to it)
  *     export:run           names under which the module exports it
- *     host:*               host functions, by any of their names
+ *     host:*               host functions, by any of their names; so is an import, before anything is bound to it
  *     #12  #10-20          by index in the module; of a host function in the importing one
  *     !PATTERN             none of these
  *
