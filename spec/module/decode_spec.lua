@@ -115,7 +115,6 @@ describe("what later versions bring", function()
       [place("threads are not supported"):format("atomic.fence")] = "\xfe\3\0",
       [place("garbage collection is not supported"):format("struct.new")] = "\xfb\0\0",
       [place("typed function references are not supported"):format("call_ref")] = "\x14\0",
-      [place("relaxed SIMD is not supported"):format("i8x16.relaxed_swizzle")] = "\xfd\x80\2",
     }) do
       told("malformed", text, body(code))
     end
@@ -129,13 +128,18 @@ describe("what later versions bring", function()
       header .. section(1, "\1\x5f\1\x7f\0"))
     told("invalid", "multiple memories are not supported (memory #1)", header .. section(5, "\2\0\1\0\1"))
   end)
+end)
 
-  -- Vector instructions are well-formed in 2.0.
-  it("is no reason to overlook what is malformed", function()
+describe("vector instructions", function()
+  after_each(guest.close_all)
+
+  it("have immediates of their own", function()
     local const = "\xfd\x0c" .. ("\0"):rep(16)
-    told("invalid", "SIMD is not supported (v128.const) (function #0)", body(const .. "\x1a"))
-    told("malformed", "unexpected end (function #0)", sections.with_bodies({ "\0\xfd\x0c\0\0" }))
-    told("invalid", "SIMD is not supported (v128) (type #0)", header .. section(1, "\1\x60\1\x7b\0"))
+    assert.has_no.errors(function() guest.session().module(sections.with_bodies({ "\0" .. const .. "\x1a\x0b" })) end)
+    same({ "unexpected end (function #0)", 25 }, sections.with_bodies({ "\0\xfd\x0c\0\0" }))
+    same({ "illegal opcode (function #0)", 23 }, sections.with_bodies({ "\0\xfd\xe7\7\x0b" }))
+    local err = refused(sections.with_bodies({ "\0" .. const .. "\xfd\x15\x10\x1a\x0b" }))
+    assert.same({ "invalid", "invalid lane index 16: there are 16 (function #0)" }, { err.kind, err.message })
   end)
 end)
 
