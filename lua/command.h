@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The command `lunette`: what its parts share. main.c starts, options.c reads the command line, help.c prints the option
- * table, message.c speaks to the user, run.c runs a program, guest.c opens its file, invoke.c calls one export, signals.c is for
- * sudden ends, state.c owns the Lua state that scripts and the commands written in Lua run in.
+ * table, message.c speaks to the user, run.c runs a program, guest.c opens its file, invoke.c calls one export, signals.c
+ * is for sudden ends, state.c owns the Lua state that scripts and the commands written in Lua run in.
  *
  * All failures travel as lun_error; report_error prints one and gives the exit status of the table in status.h. */
 #ifndef LUN_COMMAND_H
