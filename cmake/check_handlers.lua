@@ -7,12 +7,13 @@
 
 local build, sanitized = arg[1], arg[2] == "sanitized"
 
--- Handlers that call while they run: they translate, call out, or may take long. They give their frame back before they
--- go on.
+-- Handlers that call while they run: they translate, call out, may take long, or need more registers than there are. They
+-- give their frame back before they go on.
 local may_call = {}
 for _, name in ipairs({
   "TRANSLATE", "ENTER_SLOW", "ENTER_TRACED", "AFTER", "HOST", "BRIDGE", "CLOSED", "MEMORY_GROW", "MEMORY_INIT", "MEMORY_COPY",
-  "MEMORY_FILL", "TABLE_GROW", "TABLE_INIT", "TABLE_COPY", "TABLE_FILL",
+  "MEMORY_FILL", "TABLE_GROW", "TABLE_INIT", "TABLE_COPY", "TABLE_FILL", "F32X4_RELAXED_MADD", "F32X4_RELAXED_NMADD",
+  "F64X2_RELAXED_MADD", "F64X2_RELAXED_NMADD", "I32X4_RELAXED_DOT_I8X16_I7X16_ADD_S",
 }) do
   may_call["op_" .. name] = true
 end

@@ -10,8 +10,10 @@ local program = [[
 #include <lunette/lunette.h>
 int main(void) {
   lun_store *store;
+  lun_writer *writer;
   lun_error error = LUN_ERROR_INIT;
-  if (lun_store_create(NULL, &store, &error) != LUN_OK) return 1;
+  if (lun_store_create(NULL, &store, &error) != LUN_OK || lun_writer_create(NULL, &writer, &error) != LUN_OK) return 1;
+  lun_writer_destroy(writer);
   lun_store_destroy(store);
   puts(lun_version());
   return 0;

@@ -9,6 +9,8 @@ local files = require("spec.support.files")
 -- Folders of the corpus that are run, and up to which version their overturned assertions are turned round.
 local suites = {
   { folder = "v1", implemented = { ["2.0"] = true } },
+  { folder = "v2", implemented = {} },
+  { folder = "v3/relaxed-simd", implemented = {} },
 }
 
 local root = corpus.folder("spec")

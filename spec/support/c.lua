@@ -6,7 +6,7 @@ local command = require("spec.support.command")
 
 return function(name, ...)
   local result = command.run(command.build .. "/spec/" .. name, { ... })
-  if result.status ~= 0 then
+  if result.status ~= 0 or result.signal ~= 0 then
     local said = result.stdout .. result.stderr
     error(("%s ended with status %s, signal %s\n%s"):format(name, result.status, result.signal, said), 2)
   end

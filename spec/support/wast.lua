@@ -214,7 +214,8 @@ function commands.action(run, command) return succeeds(run.act, run, command.act
 function commands.assert_return(run, command, overturned)
   local ok, results = pcall(run.act, run, command.action)
   if not ok then return tostring(results) end
-  if same_results(results, command.expected) == (overturned ~= nil) then
+  local expected = command.either and { { type = "either", values = command.either } } or command.expected
+  if same_results(results, expected) == (overturned ~= nil) then
     return ("%s gave %s"):format(command.action.field, shown(results))
   end
 end
