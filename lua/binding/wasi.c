@@ -2,7 +2,8 @@
 /* The wasi= of lunette.instantiate: arguments, environment, folders and stdio of one instance.
  *
  *     { args = {"name", …}, env = {NAME="value"} or {"NAME=value"}, dirs = {"HOST::GUEST:ro", …} or {["/guest"]="host"},
- *       stdin = path or descriptor, stdout =, stderr = }
+ *       stdin = path or descriptor, stdout =, stderr =, sockets = {descriptor, …} (copied, and set to non-blocking),
+ *       deterministic = true, force_fallback = true (for tests; see lunette/wasi.h) }
  *
  * A lun_wasi must outlive its store, so the session keeps it until then, with the descriptors that were opened for it. */
 #include <errno.h>
@@ -131,7 +132,8 @@ static const lun_wasi_dir *read_dirs(lua_State *L, int index, size_t *count) {
 }
 
 static void check_keys(lua_State *L, int index) {
-  static const char *const keys[] = { "args", "env", "dirs", "stdin", "stdout", "stderr" };
+  static const char *const keys[] = { "args", "env", "dirs", "stdin", "stdout", "stderr", "sockets", "deterministic",
+                                      "force_fallback" };
   for (lua_pushnil(L); lua_next(L, index); lua_pop(L, 1)) {
     const char *key = lua_type(L, -2) == LUA_TSTRING ? lua_tostring(L, -2) : "?", *nearest;
     bool known = false;
@@ -140,6 +142,28 @@ static void check_keys(lua_State *L, int index) {
     nearest = lun_nearest(key, keys, sizeof keys / sizeof *keys);
     luaL_error(L, nearest ? "wasi.%s: no such field; did you mean '%s'?" : "wasi.%s: no such field", key, nearest);
   }
+}
+
+static bool read_flag(lua_State *L, int index, const char *key) {
+  lua_getfield(L, index, key);
+  bool flag = lua_toboolean(L, -1);
+  lua_pop(L, 1);
+  return flag;
+}
+
+/* Copies of the descriptors, since those in the options are taken. */
+static const int *read_sockets(lua_State *L, int index, size_t *count) {
+  if (lua_getfield(L, index, "sockets") == LUA_TNIL) return NULL;
+  luaL_checktype(L, -1, LUA_TTABLE);
+  lua_Integer length = luaL_len(L, -1);
+  int list = lua_gettop(L), *sockets = lua_newuserdatauv(L, (size_t)length * sizeof *sockets + 1, 0);
+  for (lua_Integer i = 1; i <= length; i++) {
+    lua_geti(L, list, i);
+    sockets[i - 1] = (int)luaL_checkinteger(L, -1);
+    lua_pop(L, 1);
+  }
+  for (; *count < (size_t)length; ++*count) sockets[*count] = fcntl(sockets[*count], F_DUPFD_CLOEXEC, 0);
+  return sockets;
 }
 
 void wasi_add(lua_State *L, Session *session, int index, lun_imports *imports) {
@@ -155,7 +179,15 @@ void wasi_add(lua_State *L, Session *session, int index, lun_imports *imports) {
   options.args = read_texts(L, index, "args", NULL, &options.arg_count);
   options.env = read_texts(L, index, "env", "%s=%s", &options.env_count);
   options.dirs = read_dirs(L, index, &options.dir_count);
-  if (lun_wasi_create(&options, &box->wasi, &error) != LUN_OK) error_raise(L, session, &error);
+  options.deterministic = read_flag(L, index, "deterministic");
+  options.force_fallback = read_flag(L, index, "force_fallback");
+  options.sockets = read_sockets(L, index, &options.socket_count);
+  if (lun_wasi_create(&options, &box->wasi, &error) != LUN_OK) {
+    for (size_t i = 0; i < options.socket_count; i++) {
+      if (options.sockets[i] >= 0) close(options.sockets[i]);
+    }
+    error_raise(L, session, &error);
+  }
   if (lun_wasi_import(box->wasi, imports, &error) != LUN_OK) error_raise(L, session, &error);
   lua_settop(L, top);
 }

@@ -11,7 +11,8 @@ api.rows = {
   -- engine
   { "lunette.module", "(bytes | {file=path} | {bytes=, name=}) -> module", "decodes and validates a module" },
   { "lunette.instantiate", "(module [, {imports=, wasi=, name=}]) -> instance",
-    "makes an instance; imports={host, …, name=host|instance|{…}}; wasi={args=,env=,dirs=,stdin=,stdout=,stderr=}" },
+    "makes an instance; imports={host, …, name=host|instance|{…}}; "
+      .. "wasi={args=,env=,dirs=,stdin=,stdout=,stderr=,sockets=,deterministic=}" },
   { "lunette.host", "(module_name, {name={params={…}, results={…}, function(call, …) … end}, …}) -> host",
     "host functions, memories, tables and globals for import; in a script they are offered to the guest" },
   { "lunette.memory", "({min=, max=}) -> memory", "a memory of its own, in pages of 64 KiB, for lunette.host" },
