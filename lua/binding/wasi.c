@@ -86,7 +86,8 @@ static const char *const *read_texts(lua_State *L, int index, const char *key, c
       luaL_error(L, "wasi.%s: texts expected, got %s", key, luaL_typename(L, -1));
     if (lua_isinteger(L, -2)) continue; /* the list: below, in its order */
     if (!format || lua_type(L, -2) != LUA_TSTRING) luaL_error(L, "wasi.%s: a list expected", key);
-    lua_pushfstring(L, format, lua_tostring(L, -2), luaL_tolstring(L, -1, NULL));
+    const char *value = luaL_tolstring(L, -1, NULL);
+    lua_pushfstring(L, format, lua_tostring(L, -3), value);
     lua_rawseti(L, list, (lua_Integer)++*count);
     lua_pop(L, 1);
   }

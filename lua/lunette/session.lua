@@ -23,6 +23,7 @@ function Session:open()
     inner = core.session(self.settings)
     self.core = inner
     self.attached, self.exits = {}, {}
+    self:close_at_end()
   end
   return inner
 end
@@ -251,9 +252,10 @@ function Session:close()
   self.attached, self.exits = {}, {}
 end
 
--- At the end of the Lua state what was not closed is closed, at_exit included, while everything is still there.
-local function close_at_end(session)
-  session.guard = setmetatable({}, { __gc = function() pcall(session.close, session) end })
+-- At the end of the Lua state what was not closed is closed, at_exit included, while everything is still there: what is
+-- made last is finalized first.
+function Session:close_at_end()
+  self.guard = setmetatable({}, { __gc = function() pcall(self.close, self) end })
 end
 
 local function new(fresh)
@@ -289,15 +291,12 @@ function sessions.create(settings)
   check_settings(settings)
   local session = new({ settings = settings })
   session:open()
-  close_at_end(session)
   return session
 end
 
 --- The one that `require "lunette"` gives in a program: made at its first use.
 function sessions.default()
-  local session = new({ settings = {}, is_default = true })
-  close_at_end(session)
-  return session
+  return new({ settings = {}, is_default = true })
 end
 
 return sessions

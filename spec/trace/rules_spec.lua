@@ -827,7 +827,8 @@ describe("R12 the stack", function()
     assert.equal(3, #snapshot)
     assert.equal(0, snapshot.omitted)
     assert.is_truthy(failure(function() return snapshot[2]:params() end):find("stale frame", 1, true))
-    assert.is_truthy(tostring(snapshot):match("^#0  c %(app%) 0x%x+\n#1  b %(app%) 0x%x+\n#2  a %(app%) 0x%x+$"), tostring(snapshot))
+    local printed = tostring(snapshot)
+    assert.is_truthy(printed:match("^#0  c %(app%) 0x%x+\n#1  b %(app%) 0x%x+\n#2  a %(app%) 0x%x+$"), printed)
   end)
 
   it("has the right values in a walk from within nested callbacks", function()
@@ -1130,7 +1131,10 @@ describe("R22 frame lists and bench", function()
   local lunette = require("lunette")
 
   it("make a stack to test a listener with", function()
-    local stack = lunette.stack({ { name = "f", module = "app", offset = 16, params = { 1, 2 } }, { name = "g", is_host = true } })
+    local stack = lunette.stack({
+      { name = "f", module = "app", offset = 16, params = { 1, 2 } },
+      { name = "g", is_host = true },
+    })
     assert.equal(2, #stack)
     assert.same({ 1, 2 }, { stack[1]:params() })
     assert.equal("#0  f (app) 0x10\n#1  g (host)", tostring(stack))
