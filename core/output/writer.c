@@ -8,8 +8,9 @@
  *
  * Calls come through an eventfd in the loop rather than by uv_async_send: that one marks its handle, then writes, and
  * a fatal signal in between would leave the loop spinning on the mark, so that the handler could not reach it. */
-#define _GNU_SOURCE /* gettid */
+#define _GNU_SOURCE /* gettid, pipe2 */
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
@@ -253,6 +254,17 @@ static void close_handle(uv_handle_t *handle, void *unused) {
   if (!uv_is_closing(handle)) uv_close(handle, NULL);
 }
 
+/* With its first loop in a process libuv opens three descriptors, and aborts where it cannot have the last two. */
+static int loop_init(uv_loop_t *loop) {
+  int probe[2];
+  if (pipe2(probe, O_CLOEXEC) < 0) return uv_translate_sys_error(errno);
+  int third = fcntl(probe[0], F_DUPFD_CLOEXEC, 0), failure = third < 0 ? uv_translate_sys_error(errno) : 0;
+  if (third >= 0) close(third);
+  close(probe[0]);
+  close(probe[1]);
+  return failure ? failure : uv_loop_init(loop);
+}
+
 /* The thread has ended, or never was: its loop is ours. */
 static void writer_free(lun_writer *writer) {
   uv_walk(&writer->loop, close_handle, NULL);
@@ -270,7 +282,7 @@ lun_status lun_writer_create(const lun_writer_options *options, lun_writer **out
   if (options) writer->options = *options;
   writer->has_barrier = barrier_prepare();
   writer->call_fd = writer->ready_fd = -1;
-  int failure = uv_loop_init(&writer->loop);
+  int failure = loop_init(&writer->loop);
   if (failure) {
     free(writer);
     return lun_error_set(error, LUN_NO_MEMORY, "cannot start the writer thread: %s", uv_strerror(failure));
