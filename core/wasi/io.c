@@ -27,7 +27,9 @@ ssize_t descriptor_read(Descriptor *descriptor, const Vectors *vectors) {
     struct msghdr message = { .msg_iov = (struct iovec *)(uintptr_t)vectors->items, .msg_iovlen = (size_t)vectors->count };
     return recvmsg(descriptor->host, &message, MSG_DONTWAIT);
   }
-  if (descriptor->blocks && descriptor->stdio >= 0 && !ready_now(descriptor->host, POLLIN)) {
+  /* Of our own only pipes: before a writer has come, the host would say that one has gone. */
+  bool asks = descriptor->blocks && (descriptor->stdio >= 0 || !(descriptor->flags & FDFLAG_NONBLOCK));
+  if (asks && !ready_now(descriptor->host, POLLIN)) {
     errno = EAGAIN;
     return -1;
   }

@@ -11,10 +11,13 @@ enum { RECV_PEEK = 1, RECV_WAITALL = 2 };
 enum { RECV_DATA_TRUNCATED = 1 };
 enum { SHUTDOWN_READ = 1, SHUTDOWN_WRITE = 2 };
 
-/* What is no socket says so before anything about rights. */
+/* What is no socket says so before anything about rights. The caller's stdio is none here, even where it is one in the host:
+ * a guest must not shut down what others share. */
 static Errno socket_descriptor(Call *call, uint64_t fd, uint64_t rights, Descriptor **out) {
   Errno failure = call_descriptor(call, fd, rights, out);
-  if (*out && (*out)->type != FILETYPE_SOCKET_STREAM && (*out)->type != FILETYPE_SOCKET_DGRAM) return WASI_ENOTSOCK;
+  if (!*out) return failure;
+  bool is_socket = (*out)->type == FILETYPE_SOCKET_STREAM || (*out)->type == FILETYPE_SOCKET_DGRAM;
+  if (!is_socket || (*out)->stdio >= 0) return WASI_ENOTSOCK;
   return failure;
 }
 
@@ -88,8 +91,6 @@ Errno call_sock_send(Call *call, const uint64_t *params) {
     if (!failure) failure = guest_vectors(call, params[1], params[2], false, done, &vectors);
     if (!failure && !guest_holds(call, params[4], 4)) failure = WASI_EFAULT;
     if (failure) return failure;
-    if (descriptor->stdio > 0 && done == 0 && call->wasi->before_write)
-      call->wasi->before_write(call->wasi->self, descriptor->stdio);
     /* An empty datagram is one, too. */
     ssize_t n = descriptor_write(descriptor, &vectors);
     if (n > 0) done += (uint64_t)n;

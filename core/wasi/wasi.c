@@ -128,6 +128,7 @@ static bool stdio_add(lun_wasi *wasi, const int stdio[3]) {
     if (stdio[i] < 0 || !descriptor_describe(&descriptor, stdio[i])) continue;
     if (fcntl(stdio[i], F_GETFL) & O_APPEND) descriptor.flags = FDFLAG_APPEND;
     if (descriptor.type == FILETYPE_DIRECTORY) descriptor.rights = 0; /* no way into it */
+    descriptor.rights &= ~(uint64_t)(RIGHT_SOCK_SHUTDOWN | RIGHT_SOCK_ACCEPT);
     if (!table_put(&wasi->table, (uint32_t)i, &descriptor)) return false;
   }
   return true;

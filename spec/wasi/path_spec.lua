@@ -118,7 +118,8 @@ for way, force_fallback in pairs(wasi.ways) do
         { "path_remove_directory", "new", "ENOTEMPTY" }, { "path_remove_directory", "new/sub/", "ESUCCESS" },
         { "path_remove_directory", "new", "ESUCCESS" }, { "path_remove_directory", "file", "ENOTDIR" },
         { "path_remove_directory", "to_folder", "ENOTDIR" }, { "path_remove_directory", ".", "EINVAL" },
-        { "path_unlink_file", "d", "EISDIR" }, { "path_unlink_file", "d/", "EISDIR" }, { "path_unlink_file", "file/", "ENOTDIR" },
+        { "path_unlink_file", "d", "EISDIR" }, { "path_unlink_file", "d/", "EISDIR" },
+        { "path_unlink_file", "file/", "ENOTDIR" },
         { "path_unlink_file", "to_file", "ESUCCESS" }, { "path_unlink_file", "to_file", "ENOENT" },
         { "path_unlink_file", "file", "ESUCCESS" },
       }) do
