@@ -52,7 +52,7 @@ end
 -- ---- the guest ----
 local types = { i = "i32", I = "i64" }
 
-local function text_of_guest(module)
+function wasi.guest_text(module)
   local out = { "(module" }
   local function add(format, ...) out[#out + 1] = format:format(...) end
   local rows = {}
@@ -162,7 +162,8 @@ function wasi.open(options)
   local module = settings.module or "wasi_snapshot_preview1"
   settings.module = nil
   local session = guest.session()
-  local instance = session.instantiate(session.module(require("spec.support.wat")(text_of_guest(module))), { wasi = settings })
+  local bytes = require("spec.support.wat")(wasi.guest_text(module))
+  local instance = session.instantiate(session.module(bytes), { wasi = settings })
   local memory = instance.memory
   local app = { memory = memory, instance = instance, lunette = session, raw = {} }
   for _, row in ipairs(wasi.rows) do

@@ -2,10 +2,12 @@
 -- Nothing gets a guest out of its folders, on neither way of keeping paths inside; and in a read-only folder it changes
 -- nothing.
 
+local c = require("spec.support.c")
 local files = require("spec.support.files")
 local guest = require("spec.support.guest")
 local uv = require("luv")
 local wasi = require("spec.support.wasi")
+local wat = require("spec.support.wat")
 
 local ways_out = {
   "..", "../", "../secret", "/", "/etc/passwd", "//etc/passwd", "d/../..", "d/../../secret", "d/./../../secret", "./../secret",
@@ -81,10 +83,27 @@ for way, force_fallback in pairs(wasi.ways) do
 
     it("cannot leave it from a folder inside that has been moved", function()
       files.make(folder .. "/a/b/c")
-      local _, c = app.path_open(3, 0, "a/b/c", wasi.DIRECTORY, wasi.FOLDER, wasi.ALL, 0)
+      local _, moved = app.path_open(3, 0, "a/b/c", wasi.DIRECTORY, wasi.FOLDER, wasi.ALL, 0)
       assert.equal("ESUCCESS", (app.path_rename(3, "a/b/c", 3, "c")))
-      assert.equal("ENOTCAPABLE", (app.path_open(c, 0, "../../secret", 0, wasi.READ, 0, 0)))
-      assert.equal("ENOTCAPABLE", (app.path_open(c, 0, "..", 0, 0, 0, 0)))
+      assert.equal("ENOTCAPABLE", (app.path_open(moved, 0, "../../secret", 0, wasi.READ, 0, 0)))
+      assert.equal("ENOTCAPABLE", (app.path_open(moved, 0, "..", 0, 0, 0, 0)))
+    end)
+
+    it("cannot leave it while others swap what it names for links, and move what it is in", function()
+      local root <close> = files.temporary()
+      for name, text in pairs({
+        ["secret"] = "OUT", ["outside/file"] = "OUT", ["outside/secret"] = "OUT",
+        ["inside/swapped/file"] = "in", ["inside/spare/file"] = "in", ["inside/moved/sub/deep/file"] = "in",
+      }) do
+        local path = root .. "/" .. name
+        files.make(path:match("^(.*)/"))
+        files.write(path, text)
+      end
+      uv.fs_symlink("../outside", root .. "/inside/out")
+      uv.fs_symlink(root .. "/outside", root .. "/inside/away")
+      files.write(root .. "/guest.wasm", wat(wasi.guest_text("wasi_snapshot_preview1")))
+      local how = force_fallback and "fallback" or "openat2"
+      assert.equal("opened, 0 escapes\n", c("wasi_race", root .. "/guest.wasm", root.path, how, "1500"))
     end)
 
     it("can open no device but the harmless ones", function()
