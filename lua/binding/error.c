@@ -10,7 +10,7 @@
 
 typedef struct ErrorObject {
   Head head;
-  Owned owned;
+  Owned *owned;              /* the hold on the stack */
   lun_status kind;
   lun_trap trap;
   int32_t code;
@@ -19,16 +19,14 @@ typedef struct ErrorObject {
 } ErrorObject;
 enum { VALUE_MESSAGE = 2, VALUE_VALUE, VALUE_DETAIL }; /* user values */
 
-static void drop_stack(Owned *owned) {
-  ErrorObject *object = (ErrorObject *)((char *)owned - offsetof(ErrorObject, owned));
-  lun_snapshot_destroy(object->stack);
-  object->stack = NULL;
+static void drop_stack(void *held) {
+  lun_snapshot_destroy(held);
 }
 
 static void keep_stack(ErrorObject *object, lun_snapshot *stack) {
   if (!stack || object->stack || object->head.session->closed) return;
-  object->stack = lun_snapshot_retain(stack);
-  if (object->stack) session_own(object->head.session, &object->owned, drop_stack);
+  object->owned = session_own(object->head.session, lun_snapshot_retain(stack), drop_stack);
+  if (object->owned) object->stack = stack;
 }
 
 /* ---- from the engine ---- */
@@ -269,9 +267,10 @@ static int error_tostring(lua_State *L) {
 
 static int error_gc(lua_State *L) {
   ErrorObject *object = object_to(L, 1, &error_class);
-  if (!object || !object->stack) return 0;
-  session_disown(&object->owned);
-  drop_stack(&object->owned);
+  if (!object) return 0;
+  session_give_up(object->head.session, object->owned);
+  object->owned = NULL;
+  object->stack = NULL;
   return 0;
 }
 

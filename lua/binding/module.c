@@ -10,13 +10,11 @@
 
 typedef struct ModuleObject {
   Handle handle;
-  Owned owned;
+  Owned *owned;  /* the hold; NULL: the module is somebody else's */
 } ModuleObject;
 
-static void drop_module(Owned *owned) {
-  ModuleObject *object = (ModuleObject *)((char *)owned - offsetof(ModuleObject, owned));
-  lun_module_destroy(object->handle.pointer);
-  object->handle.pointer = NULL;
+static void drop_module(void *held) {
+  lun_module_destroy(held);
 }
 
 void module_push(lua_State *L, Session *session, lun_module *module) {
@@ -33,9 +31,9 @@ lun_module *module_check(lua_State *L, int index) {
 
 static int module_gc(lua_State *L) {
   ModuleObject *object = object_to(L, 1, &module_class);
-  if (!object || !object->owned.next) return 0;
-  session_disown(&object->owned);
-  drop_module(&object->owned);
+  if (!object) return 0;
+  session_give_up(object->handle.head.session, object->owned);
+  object->owned = NULL;
   return 0;
 }
 
@@ -84,8 +82,9 @@ static int module_make(lua_State *L, Session *session, const void *bytes, size_t
   lun_module *module = NULL;
   ModuleObject *object = object_new(L, &module_class, session, sizeof *object);
   if (lun_module_create(session->store, bytes, size, options, &module, &error) != LUN_OK) return error_raise(L, session, &error);
+  object->owned = session_own(session, module, drop_module);
+  if (!object->owned) return luaL_error(L, "not enough memory");
   object->handle.pointer = module;
-  session_own(session, &object->owned, drop_module);
   cache_put(L, session, CACHE_MODULE, module);
   return 1;
 }

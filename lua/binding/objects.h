@@ -73,10 +73,12 @@ enum { LEVEL_MOST = 202 };
 /* Who is running: it decides what may be written (R11). */
 typedef enum Context { CONTEXT_PROGRAM, CONTEXT_LISTENER, CONTEXT_HOST } Context;
 
-/* Something that the session gives up before its store goes: one hold on a snapshot or a module. */
+/* Something that the session gives up before its store goes, if its object has not done so before: one hold on a snapshot or
+ * a module. It lies outside of Lua's memory, since a finalizer that lacks memory is never called. */
 typedef struct Owned {
   struct Owned *previous, *next;
-  void (*drop)(struct Owned *self);
+  void *held;
+  void (*drop)(void *held);
 } Owned;
 
 typedef enum Cache { CACHE_MODULE, CACHE_INSTANCE, CACHE_FUNCTION, CACHE_MEMORY, CACHE_GLOBAL, CACHE_TABLE, CACHE_DEFINITION,
@@ -119,8 +121,10 @@ void session_push(lua_State *L, Session *session);
 Session *session_check(lua_State *L, int index);
 /* "the session is closed" */
 int session_closed_error(lua_State *L);
-void session_own(Session *session, Owned *owned, void (*drop)(Owned *self));
-void session_disown(Owned *owned);
+/* NULL: out of memory, and the thing was given up at once. */
+Owned *session_own(Session *session, void *held, void (*drop)(void *held));
+/* For finalizers: gives the thing up, unless the session has. NULL is ignored. */
+void session_give_up(Session *session, Owned *owned);
 /* Pushes the table of anchors. Needs no memory. */
 void session_anchors(lua_State *L, Session *session);
 /* Anchors the value on top and pops it. Raises when memory fails. */

@@ -56,19 +56,27 @@ void session_unanchor(Session *session, int anchor) {
 }
 
 /* ---- what it owns ---- */
-void session_own(Session *session, Owned *owned, void (*drop)(Owned *self)) {
-  owned->drop = drop;
-  owned->previous = session->owned.previous;
-  owned->next = &session->owned;
+Owned *session_own(Session *session, void *held, void (*drop)(void *held)) {
+  Owned *owned = malloc(sizeof *owned);
+  if (!owned) {
+    drop(held);
+    return NULL;
+  }
+  *owned = (Owned){ session->owned.previous, &session->owned, held, drop };
   owned->previous->next = owned;
   session->owned.previous = owned;
+  return owned;
 }
 
-void session_disown(Owned *owned) {
-  if (!owned->next) return;
+static void owned_free(Owned *owned) {
   owned->previous->next = owned->next;
   owned->next->previous = owned->previous;
-  owned->previous = owned->next = NULL;
+  owned->drop(owned->held);
+  free(owned);
+}
+
+void session_give_up(Session *session, Owned *owned) {
+  if (owned && !session->closed) owned_free(owned);
 }
 
 /* ---- making one ---- */
@@ -182,19 +190,15 @@ void binding_adopt(lua_State *L, const binding_loan *loan) {
 
 /* ---- closing ---- */
 /* What objects hold for themselves: the session's snapshots and modules. */
-static void owned_drop(Session *session) {
-  while (session->owned.next != &session->owned) {
-    Owned *owned = session->owned.next;
-    session_disown(owned);
-    owned->drop(owned);
-  }
+static void owned_clear(Session *session) {
+  while (session->owned.next != &session->owned) owned_free(session->owned.next);
 }
 
 /* Reads nothing of Lua but anchors. First the store, whose going releases listeners and host functions; then what it
  * used. */
 static void session_end(Session *session, lun_error *error) {
   session->closed = true;
-  owned_drop(session);
+  owned_clear(session);
   if (session->is_loan) return;
   lun_store_destroy(session->store);
   session->store = NULL;
@@ -235,7 +239,7 @@ void binding_release(lua_State *L, int index) {
   Session *session = object_to(L, index, &session_class);
   if (!session || session->closed) return;
   session->closed = true;
-  owned_drop(session);
+  owned_clear(session);
 }
 
 bool binding_is_closed(lua_State *L, int index) {

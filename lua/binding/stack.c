@@ -11,7 +11,7 @@
 
 typedef struct StackObject {
   Head head;
-  Owned owned;
+  Owned *owned;            /* the hold on the snapshot */
   lun_snapshot *snapshot;  /* owned stacks */
   CallBox *box;            /* borrowed ones: user value 2 */
   uint64_t serial;
@@ -19,10 +19,15 @@ typedef struct StackObject {
   lua_Integer at;
 } StackObject;
 
-static void drop_snapshot(Owned *owned) {
-  StackObject *object = (StackObject *)((char *)owned - offsetof(StackObject, owned));
-  lun_snapshot_destroy(object->snapshot);
-  object->snapshot = NULL;
+static void drop_snapshot(void *held) {
+  lun_snapshot_destroy(held);
+}
+
+/* Takes the hold over. Raises when memory fails. */
+static void hold(lua_State *L, StackObject *object, lun_snapshot *snapshot) {
+  object->owned = snapshot ? session_own(object->head.session, snapshot, drop_snapshot) : NULL;
+  if (!object->owned) luaL_error(L, "not enough memory");
+  object->snapshot = snapshot;
 }
 
 void stack_push_borrowed(lua_State *L, int index) {
@@ -38,9 +43,7 @@ void stack_push_borrowed(lua_State *L, int index) {
 void stack_push_snapshot(lua_State *L, int index) {
   CallBox *box = object_to(L, index, &call_class);
   StackObject *object = object_new(L, &stack_class, box->head.session, sizeof *object);
-  object->snapshot = lun_call_snapshot(box->call);
-  if (!object->snapshot) luaL_error(L, "not enough memory");
-  session_own(box->head.session, &object->owned, drop_snapshot);
+  hold(L, object, lun_call_snapshot(box->call));
 }
 
 void stack_push_owned(lua_State *L, Session *session, lun_snapshot *snapshot) {
@@ -50,8 +53,7 @@ void stack_push_owned(lua_State *L, Session *session, lun_snapshot *snapshot) {
     return;
   }
   object = object_new(L, &stack_class, session, sizeof *object);
-  object->snapshot = lun_snapshot_retain(snapshot);
-  session_own(session, &object->owned, drop_snapshot);
+  hold(L, object, lun_snapshot_retain(snapshot));
 }
 
 static StackObject *self(lua_State *L) {
@@ -155,9 +157,10 @@ static int stack_tostring(lua_State *L) {
 
 static int stack_gc(lua_State *L) {
   StackObject *object = object_to(L, 1, &stack_class);
-  if (!object || !object->snapshot) return 0;
-  session_disown(&object->owned);
-  drop_snapshot(&object->owned);
+  if (!object) return 0;
+  session_give_up(object->head.session, object->owned);
+  object->owned = NULL;
+  object->snapshot = NULL;
   return 0;
 }
 
