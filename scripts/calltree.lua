@@ -2,8 +2,8 @@
 -- Which function calls which, with what arguments, and what comes back?
 --
 -- A call that makes no calls of its own is one line, name(arguments) = results; others open with { and close with
--- } = results. Where a call does not return, "! kind: why" stands in place of its results. {...} holds calls deeper than
--- `depth`.
+-- } = results. Where a call does not return, "! kind: why" stands in place of its results; where it ends in a tail call,
+-- "-> name" of the function that takes its place. {...} holds calls deeper than `depth`.
 
 local depth = lunette.options({ depth = { default = 100, help = "how many levels are shown" } }).depth
 
@@ -81,8 +81,11 @@ lunette.factory(function(definition)
       level = level + 1
       if level <= depth then open(call_text(...)) else has_hidden = true end
     end,
-    after = function(_, ...)
-      if level <= depth then close(results_text(...)) end
+    after = function(call, ...)
+      if level <= depth then
+        local tail = select("#", ...) == 0 and call.tail
+        close(tail and " -> " .. one_line(tail.name) or results_text(...))
+      end
       level = level - 1
     end,
     abort = function(_, err)

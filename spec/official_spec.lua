@@ -11,6 +11,8 @@ local suites = {
   { folder = "v1", implemented = { ["2.0"] = true } },
   { folder = "v2", implemented = {} },
   { folder = "v3/relaxed-simd", implemented = {} },
+  { folder = "v3/extended-const", implemented = {} },
+  { folder = "v3/tail-call", implemented = {} },
 }
 
 local root = corpus.folder("spec")

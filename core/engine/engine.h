@@ -160,6 +160,8 @@ struct lun_call {
     Record *outer;          /* MARK: of the run further out */
   };
   uint64_t id;              /* CALL */
+  uint64_t tail_of;         /* CALL: id of the call that ended in a tail call of this one, or 0 */
+  const Definition *tail;   /* CALL in after: the callee of the tail call that ended it, or NULL */
   Slot *params;             /* CALL: saved, or NULL */
   uint32_t current;         /* CALL: the listener at work */
   uint32_t offset;          /* CALL in abort: where this frame stands; UINT32_MAX: unknown */
@@ -172,6 +174,8 @@ typedef struct TraceHooks {
   bool (*enter)(Store *store, Function *function, Slot *fp);
   /* Delivers after for the topmost record, which the engine then pops. */
   void (*leave)(Store *store, Record *record, const Slot *results);
+  /* The same for a call that ends in a tail call of `callee`. */
+  void (*tail)(Store *store, Record *record, const Function *callee);
   void (*abort)(Store *store, Record *record, const lun_error *error);
   bool (*wants_stack)(Store *store);     /* somebody may ask the error for its stack */
   lun_status (*instance_made)(Store *store, Instance *instance, lun_error *error);
@@ -203,6 +207,7 @@ struct lun_store {
   const TraceHooks *hooks;  /* NULL until something is attached */
   void *trace;
   uint64_t last_id, last_serial;
+  uint64_t tail_of;         /* id of the call whose place the callee about to be entered takes, or 0 */
   _Atomic uint32_t flags;
   uint32_t pending;         /* a callback asked for the end: checked when it returns */
 

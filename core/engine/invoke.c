@@ -103,6 +103,7 @@ static void unwind(Store *store, const Record *mark, const lun_error *error, Wal
 static void run_failed(Store *store, const Record *mark, lun_error *error) {
   lun_error failure = store->error;
   error_start(&store->error);
+  store->tail_of = 0;
   lun_error_set(&failure, store->outcome, "%s", outcome_text(store));
   failure.trap = store->outcome == LUN_TRAP ? store->trap : LUN_TRAP_NONE;
   const Point point = store->point;

@@ -250,6 +250,67 @@ HANDLER(CALL_INDIRECT) {
   GO(&callee->entry);
 }
 
+/* The frame of a callee that takes this one's place, its header written and its params moved there: where fp's frame began
+ * its results, the callee's begin too. A caller that is listened to is closed first. `record` names the arguments' slot in
+ * delta. NULL: the run ends, and the store knows why. */
+static __attribute__((noinline)) Slot *tail_frame(const Word *record, Slot *fp, const Function *callee, Store *store) {
+  const Function *owner = record->owner;
+  if (UNLIKELY(word_at(fp[-1]) == after_word)) {
+    Record *closed = store->record;
+    store->hooks->tail(store, closed, callee);
+    fp[-1] = of_pointer(closed->ret);
+    record_pop(store);
+    if (UNLIKELY(store->pending)) {
+      lun_status status = safepoint(store);
+      if (status != LUN_OK) {
+        store->outcome = status;
+        store->point = (Point){ code_owner(store, record), fp, NULL, record->offset };
+        return NULL;
+      }
+    }
+  }
+  const Word *ret = word_at(fp[-1]);
+  Slot caller = fp[-2], *base = fp - 2 - owner->type->slots, *frame = base + callee->type->slots + 2;
+  if (ret == bridge_word) {
+    store->record->fp = frame;
+  } else if (callee->instance != owner->instance && ret != exit_word) {
+    Record *bridge = record_push(store, RECORD_BRIDGE, PHASE_NONE, frame, 0);
+    if (!bridge) {
+      store->outcome = LUN_EXHAUSTED;
+      store->point = (Point){ code_owner(store, record), fp, NULL, record->offset };
+      return NULL;
+    }
+    bridge->ret = ret;
+    bridge->instance = instance_at(ret);
+    ret = bridge_word;
+  }
+  memmove(base, fp + record->delta, callee->type->type.param_slots * sizeof *base);
+  frame[-2] = caller;
+  frame[-1] = of_pointer(ret);
+  return frame;
+}
+
+HANDLER(RETURN_CALL) {
+  Function *callee = pc->callee;
+  fp = tail_frame(pc + 1, fp, callee, store);
+  if (UNLIKELY(!fp)) return;
+  mem = memory_data(callee->instance), size = memory_bytes(callee->instance);
+  GO(&callee->entry);
+}
+
+HANDLER(RETURN_CALL_INDIRECT) {
+  const Table *table = pc[1].p0;
+  uint32_t index = (uint32_t)A;
+  if (UNLIKELY(index >= table->count)) TRAP(LUN_TRAP_UNDEFINED_ELEMENT);
+  const Function *callee = (const Function *)(uintptr_t)table->items[index];
+  if (UNLIKELY(!callee)) TRAP(LUN_TRAP_UNINITIALIZED_ELEMENT);
+  if (UNLIKELY(callee->type != pc[1].p1)) TRAP(LUN_TRAP_INDIRECT_CALL_TYPE);
+  fp = tail_frame(pc + 2, fp, callee, store);
+  if (UNLIKELY(!fp)) return;
+  mem = memory_data(callee->instance), size = memory_bytes(callee->instance);
+  GO(&callee->entry);
+}
+
 HANDLER(RETURN) {
   base = of_pointer(fp + pc->a);
   pc = word_at(fp[-1]);

@@ -351,6 +351,35 @@ static void translate_call_indirect(Translator *t) {
   finish_call(t, &type->type, delta);
 }
 
+/* Arguments to their homes; the record names the first one's slot. */
+static void finish_tail_call(Translator *t, const FunctionType *type) {
+  uint32_t word = emit_words(t, t->function, NULL);
+  if (t->failed) return;
+  t->code.items[word].delta = (uint32_t)(t->height - (int32_t)type->param_slots);
+  t->code.items[word].offset = t->offset;
+  t->dead = true;
+}
+
+static void translate_return_call(Translator *t, uint32_t index) {
+  Function *callee = t->instance->functions[index];
+  settle(t, callee->type->type.signature.param_count);
+  mark_offset(t);
+  uint32_t word = emit(t, CODE_RETURN_CALL, 0, 0, 0);
+  if (!t->failed) t->code.items[word].callee = callee;
+  finish_tail_call(t, &callee->type->type);
+}
+
+static void translate_return_call_indirect(Translator *t) {
+  uint32_t type_index = bytes_u32(&t->body), table = bytes_u32(&t->body);
+  const Type *type = t->instance->types[type_index];
+  int32_t a = pop_slot(t, 1);
+  settle(t, type->type.signature.param_count);
+  mark_offset(t);
+  emit(t, CODE_RETURN_CALL_INDIRECT, a, 0, 0);
+  emit_words(t, t->instance->tables[table], (void *)(uintptr_t)type);
+  finish_tail_call(t, &type->type);
+}
+
 /* ---- the rest ---- */
 /* Two slots (or a slot and a lane) in the third operand. */
 static int32_t pair(Translator *t, int32_t c0, int32_t c1) {
@@ -536,6 +565,8 @@ static void translate_hand(Translator *t, Op op) {
   case OP_RETURN: emit_return(t), t->dead = true; break;
   case OP_CALL: translate_call(t, bytes_u32(&t->body)); break;
   case OP_CALL_INDIRECT: translate_call_indirect(t); break;
+  case OP_RETURN_CALL: translate_return_call(t, bytes_u32(&t->body)); break;
+  case OP_RETURN_CALL_INDIRECT: translate_return_call_indirect(t); break;
   case OP_DROP: pop(t); break;
   case OP_SELECT_T:
     for (uint32_t n = bytes_u32(&t->body); n > 0; n--) value_type_read(&t->body);

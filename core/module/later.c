@@ -3,7 +3,7 @@
  * 2.0. Nothing here is understood. */
 #include "decode.h"
 
-static const char tail_calls[] = "tail calls", exceptions[] = "exception handling", references[] = "typed function references";
+static const char exceptions[] = "exception handling", references[] = "typed function references";
 static const char garbage[] = "garbage collection";
 static const char wide_arithmetic[] = "wide arithmetic";
 
@@ -18,8 +18,6 @@ static const LaterRow one_byte[] = {
   { 0x08, exceptions, "throw" },
   { 0x09, exceptions, "rethrow" },
   { 0x0a, exceptions, "throw_ref" },
-  { 0x12, tail_calls, "return_call" },
-  { 0x13, tail_calls, "return_call_indirect" },
   { 0x14, references, "call_ref" },
   { 0x15, references, "return_call_ref" },
   { 0x18, exceptions, "delegate" },

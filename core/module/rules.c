@@ -11,6 +11,8 @@
 typedef struct Rules {
   lun_module *module;
   char place[64];        /* "global #3" */
+  uint32_t height;       /* of the stack of a constant expression */
+  lun_type stack[LIMIT_CONSTANT_VALUES];
   lun_error *error;
 } Rules;
 
@@ -48,45 +50,63 @@ static bool function_declare(Rules *r, const uint8_t *at, uint32_t index) {
   return true;
 }
 
-/* The type that the one instruction at the reader leaves. Its form was checked when its end was looked for. */
-static bool constant_step(Rules *r, Bytes *b, lun_type *type, bool *ended) {
+static bool constant_push(Rules *r, const uint8_t *at, lun_type type) {
+  if (r->height == LIMIT_CONSTANT_VALUES)
+    return rule_fail(r, at, "a constant expression of more than %d values at a time", LIMIT_CONSTANT_VALUES);
+  r->stack[r->height++] = type;
+  return true;
+}
+
+/* add, sub and mul of integers: two of the type, and one of it again. */
+static bool constant_binary(Rules *r, const uint8_t *at, lun_type type) {
+  if (r->height < 2) return rule_fail(r, at, "type mismatch: a constant expression lacks operands");
+  for (uint32_t i = 1; i <= 2; i++) {
+    lun_type got = r->stack[r->height - i];
+    if (got != type) return rule_fail(r, at, "type mismatch: expected %s, got %s", lun_type_name(type), lun_type_name(got));
+  }
+  r->height--;
+  return true;
+}
+
+/* The one instruction at the reader. Its form was checked when its end was looked for. */
+static bool constant_step(Rules *r, Bytes *b, bool *ended) {
   const uint8_t *at = b->at;
   Op op;
   Later later;
   char sentence[64];
+  lun_type type = 0;
   if (!op_read_later(b, &op, &later)) {
     if (!later.proposal) return rule_fail(r, at, "constant expression required");
     return rule_fail(r, at, "%s (%s)", later_sentence(&later, sentence, sizeof sentence), later.text);
   }
   switch (op) {
-    case OP_I32_CONST: *type = LUN_I32; bytes_s32(b); return true;
-    case OP_I64_CONST: *type = LUN_I64; bytes_s64(b); return true;
-    case OP_F32_CONST: *type = LUN_F32; bytes_take(b, 4); return true;
-    case OP_F64_CONST: *type = LUN_F64; bytes_take(b, 8); return true;
-    case OP_V128_CONST: *type = LUN_V128; bytes_take(b, 16); return true;
-    case OP_REF_NULL: *type = reference_type_read(b); return true;
-    case OP_REF_FUNC: *type = LUN_FUNCREF; return function_declare(r, at, bytes_u32(b));
-    case OP_GLOBAL_GET: return constant_global(r, b, type);
+    case OP_I32_CONST: bytes_s32(b); return constant_push(r, at, LUN_I32);
+    case OP_I64_CONST: bytes_s64(b); return constant_push(r, at, LUN_I64);
+    case OP_F32_CONST: bytes_take(b, 4); return constant_push(r, at, LUN_F32);
+    case OP_F64_CONST: bytes_take(b, 8); return constant_push(r, at, LUN_F64);
+    case OP_V128_CONST: bytes_take(b, 16); return constant_push(r, at, LUN_V128);
+    case OP_REF_NULL: type = reference_type_read(b); return constant_push(r, at, type);
+    case OP_REF_FUNC: return function_declare(r, at, bytes_u32(b)) && constant_push(r, at, LUN_FUNCREF);
+    case OP_GLOBAL_GET: return constant_global(r, b, &type) && constant_push(r, at, type);
+    case OP_I32_ADD: case OP_I32_SUB: case OP_I32_MUL: return constant_binary(r, at, LUN_I32);
+    case OP_I64_ADD: case OP_I64_SUB: case OP_I64_MUL: return constant_binary(r, at, LUN_I64);
     case OP_END: *ended = true; return true;
     default: return rule_fail(r, at, "constant expression required, not %s", op_info[op].text);
   }
 }
 
-/* All that is allowed gives one value and takes none, so the stack is its height and its top. */
 static bool constant_check(Rules *r, const Expression *expression, lun_type wanted) {
   Bytes b = bytes_of(expression->code, expression->size);
-  lun_type type = 0;
-  uint32_t height = 0;
-  for (bool ended = false; ; height++) {
-    if (!constant_step(r, &b, &type, &ended)) return false;
-    if (ended) break;
+  r->height = 0;
+  for (bool ended = false; !ended;) {
+    if (!constant_step(r, &b, &ended)) return false;
   }
-  if (height == 1 && type == wanted) return true;
-  if (height == 1) {
-    return rule_fail(r, expression->code, "type mismatch: constant expression gives %s, expected %s", lun_type_name(type),
-                     lun_type_name(wanted));
+  if (r->height == 1 && r->stack[0] == wanted) return true;
+  if (r->height == 1) {
+    return rule_fail(r, expression->code, "type mismatch: constant expression gives %s, expected %s",
+                     lun_type_name(r->stack[0]), lun_type_name(wanted));
   }
-  return rule_fail(r, expression->code, "type mismatch: constant expression gives %u values, expected one", height);
+  return rule_fail(r, expression->code, "type mismatch: constant expression gives %u values, expected one", r->height);
 }
 
 /* ---- types, imports, index spaces ---- */

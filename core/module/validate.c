@@ -278,13 +278,43 @@ static bool table_index(Validator *v, lun_type *type) {
   return true;
 }
 
-static bool call_indirect(Validator *v) {
+static bool indirect_signature(Validator *v, const lun_signature **signature) {
   uint32_t index = bytes_u32(&v->b);
   lun_type type;
   if (!table_index(v, &type)) return false;
-  if (type != LUN_FUNCREF) return fail(v, "type mismatch: call_indirect through a table of %s", lun_type_name(type));
+  if (type != LUN_FUNCREF) return fail(v, "type mismatch: %s through a table of %s", op_info[v->op].text, lun_type_name(type));
   if (index >= v->module->type_count) return fail(v, "unknown type %u", index);
-  return pop(v, LUN_I32) && call_signature(v, &v->module->types[index].signature);
+  *signature = &v->module->types[index].signature;
+  return pop(v, LUN_I32);
+}
+
+static bool call_indirect(Validator *v) {
+  const lun_signature *signature = NULL;
+  return indirect_signature(v, &signature) && call_signature(v, signature);
+}
+
+/* The callee's results are this function's. */
+static bool tail_signature(Validator *v, const lun_signature *signature) {
+  const Control *function = &v->controls.items[0];
+  if (!pop_all(v, signature->params, signature->param_count)) return false;
+  if (signature->result_count != function->result_count)
+    return fail(v, "type mismatch: %s gives %u results, expected %u", op_info[v->op].text, signature->result_count,
+                function->result_count);
+  for (uint32_t i = 0; i < signature->result_count; i++)
+    if (signature->results[i] != function->results[i])
+      return mismatch(v, lun_type_name(function->results[i]), lun_type_name(signature->results[i]));
+  return unreachable(v);
+}
+
+static bool return_call(Validator *v) {
+  uint32_t index = bytes_u32(&v->b);
+  if (index >= v->module->function_count) return fail(v, "unknown function %u", index);
+  return tail_signature(v, &v->module->functions[index].type->signature);
+}
+
+static bool return_call_indirect(Validator *v) {
+  const lun_signature *signature = NULL;
+  return indirect_signature(v, &signature) && tail_signature(v, signature);
 }
 
 /* ---- drop, select ---- */
@@ -522,6 +552,8 @@ static bool (*const checks[OP_COUNT + 1])(Validator *) = {
   [1 + OP_RETURN] = return_,
   [1 + OP_CALL] = call,
   [1 + OP_CALL_INDIRECT] = call_indirect,
+  [1 + OP_RETURN_CALL] = return_call,
+  [1 + OP_RETURN_CALL_INDIRECT] = return_call_indirect,
   [1 + OP_DROP] = drop,
   [1 + OP_SELECT] = select_untyped,
   [1 + OP_SELECT_T] = select_typed,

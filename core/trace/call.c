@@ -33,6 +33,13 @@ uint64_t lun_call_parent_id(const lun_call *call) {
   return 0;
 }
 
+uint64_t lun_call_tail_of(const lun_call *call) {
+  const Record *record = listened(call);
+  return record ? record->tail_of : 0;
+}
+
+const lun_definition *lun_call_tail(const lun_call *call) { return call->phase == PHASE_AFTER ? call->tail : NULL; }
+
 uint32_t lun_call_depth(const lun_call *call) { return record_depth((Record *)call); }
 const lun_definition *lun_call_definition(const lun_call *call) { return call->function->definition; }
 lun_function *lun_call_function(const lun_call *call) { return call->function; }

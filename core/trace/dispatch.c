@@ -73,7 +73,10 @@ static bool enter(Store *store, Function *function, Slot *fp) {
   record->function = function;
   record->set = set;
   record->id = ++store->last_id;
+  record->tail_of = store->tail_of;
+  record->tail = NULL;
   record->params = NULL;
+  store->tail_of = 0;
   set->holders++;
   fp[-1] = (Slot)(uintptr_t)after_word;
   if (UNLIKELY(saved)) {
@@ -132,6 +135,14 @@ static void leave(Store *store, Record *record, const Slot *results) {
   else set_drop(set);
 }
 
+/* The callee is told whose place it takes, if it is listened to. */
+static void tail(Store *store, Record *record, const Function *callee) {
+  record->tail = callee->definition;
+  uint64_t id = record->id;
+  leave(store, record, NULL);
+  store->tail_of = callee->kept ? id : 0;
+}
+
 static void abort_call(Store *store, Record *record, const lun_error *error) {
   Set *set = record->set;
   record->phase = PHASE_ABORT;
@@ -149,6 +160,7 @@ static bool wants_stack(Store *store) { return trace_of(store)->attachments != N
 const TraceHooks trace_hooks = {
   .enter = enter,
   .leave = leave,
+  .tail = tail,
   .abort = abort_call,
   .wants_stack = wants_stack,
   .instance_made = attach_instance,

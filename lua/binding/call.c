@@ -71,6 +71,18 @@ static int get_parent_id(lua_State *L) {
   return push_id(L, lun_call_parent_id(box_check(L)->call));
 }
 
+static int get_tail(lua_State *L) {
+  CallBox *box = box_check(L);
+  const lun_definition *tail = lun_call_tail(box->call);
+  if (tail) definition_push(L, box->head.session, tail);
+  else lua_pushnil(L);
+  return 1;
+}
+
+static int get_tail_of(lua_State *L) {
+  return push_id(L, lun_call_tail_of(box_check(L)->call));
+}
+
 static int get_depth(lua_State *L) {
   lua_pushinteger(L, lun_call_depth(box_check(L)->call));
   return 1;
@@ -205,10 +217,10 @@ static int call_bits(lua_State *L) {
   const uint64_t *slots = results ? box->values : params_of(L, box);
   uint32_t number;
   if (results) {
-    lua_Integer wanted = luaL_checkinteger(L, 2);
-    if (wanted < 1 || wanted > (lua_Integer)signature->result_count)
-      return luaL_error(L, "%s has %d results, there is no number %I", lun_definition_name(definition),
-                        (int)signature->result_count, (LUAI_UACINT)wanted);
+    lua_Integer wanted = luaL_checkinteger(L, 2), count = slots ? (lua_Integer)signature->result_count : 0;
+    if (wanted < 1 || wanted > count)
+      return luaL_error(L, "%s has %I results, there is no number %I", lun_definition_name(definition), (LUAI_UACINT)count,
+                        (LUAI_UACINT)wanted);
     number = (uint32_t)wanted - 1;
   } else {
     number = param_check(L, 2, definition);
@@ -276,7 +288,8 @@ static const Field fields[] = {
   { "id", get_id, NULL },             { "depth", get_depth, NULL },       { "parent_id", get_parent_id, NULL },
   { "name", get_name, NULL },         { "definition", get_definition, NULL }, { "instance", get_instance, NULL },
   { "caller", get_caller, NULL },     { "entry", get_entry, NULL },       { "is_host", get_is_host, NULL },
-  { "data", get_data, set_data },     { "memory", get_memory, NULL }, 
+  { "data", get_data, set_data },     { "memory", get_memory, NULL },     { "tail", get_tail, NULL },
+  { "tail_of", get_tail_of, NULL },
   { NULL, NULL, NULL },
 };
 static const luaL_Reg methods[] = {

@@ -194,7 +194,7 @@ static void hear_after(void *self, lun_call *call, const uint64_t *results) {
     const lun_signature *signature = lun_definition_signature(lun_call_definition(call));
     session->context = CONTEXT_LISTENER;
     box_begin(box, call, PHASE_AFTER, results);
-    ok = tell_values(L, session, listener->after, box, signature->results, signature->result_count, results);
+    ok = tell_values(L, session, listener->after, box, signature->results, results ? signature->result_count : 0, results);
     box_end(box);
     session->context = outer;
   }

@@ -101,6 +101,8 @@ api.rows = {
   { "call.id", "integer", "unique and increasing; the same in before, after and abort" },
   { "call.depth", "integer", "frames below, from 0 at the outermost entry" },
   { "call.parent_id", "integer | nil", "the nearest enclosing call that this attachment heard" },
+  { "call.tail", "definition | nil", "in after: the callee of the tail call that ended it; there are no results then" },
+  { "call.tail_of", "integer | nil", "the id of the call whose place it took by a tail call" },
   { "call.name", "string", "the function's name" },
   { "call.definition", "definition", "what is called" },
   { "call.instance", "instance | nil", "the callee's; of a host function the importing one" },

@@ -465,6 +465,50 @@ static void others(void) {
   lun_attachment_detach(one, 0);
 }
 
+/* ---- R18: tail calls ---- */
+static uint64_t tail_ids[8], tail_parents[8], tail_of[8];
+static size_t tail_count;
+static void tail_before(void *self, lun_call *c, const uint64_t *params) {
+  before(self, c, params);
+  if (tail_count == 8) return;
+  tail_ids[tail_count] = lun_call_id(c);
+  tail_parents[tail_count] = lun_call_parent_id(c);
+  tail_of[tail_count++] = lun_call_tail_of(c);
+}
+static void tail_after(void *self, lun_call *c, const uint64_t *results) {
+  const lun_definition *tail = lun_call_tail(c);
+  if (tail) say("after %s -> %s%s\n", name_of(c), lun_definition_name(tail), results ? "?" : "");
+  else after(self, c, results);
+}
+
+static void tails(void) {
+  static const lun_listener tailing = { tail_before, tail_after, aborted };
+  static const Only all = { NULL, &tailing, NULL }, counting = { NULL, &counter, NULL }, callee = { "tail_other", &tailing, NULL };
+  lun_attachment *one = attach(&all, NULL);
+  call("tail_entry", 1);
+  expect_text("R18 a tail call ends the caller's call first",
+              "before tail_entry(1)\nbefore tail_loop(1)\nafter tail_loop -> tail_other\nbefore tail_other(0,7)\n"
+              "after tail_other -> tail_loop\nbefore tail_loop(0)\nafter tail_loop = 5\nafter tail_entry = 6\n");
+  expect("R18 the callee's parent is the caller's parent", tail_parents[2] == tail_ids[0] && tail_parents[3] == tail_ids[0]);
+  expect("R18 the callee knows whose place it took", tail_of[1] == 0 && tail_of[2] == tail_ids[1] && tail_of[3] == tail_ids[2]);
+  call("tail_host", 4);
+  expect_text("R18 to a host function", "before tail_host(4)\nafter tail_host -> plain\nbefore plain(4)\nafter plain = 12\n");
+  lun_attachment_detach(one, 0);
+  one = attach(&callee, NULL);
+  tail_count = 0;
+  call("tail_entry", 2);
+  expect_text("R18 only the callee listened to", "before tail_other(1,7)\nafter tail_other -> tail_loop\nbefore tail_other(0,7)\n"
+                                                 "after tail_other -> tail_loop\n");
+  expect("R18 nobody's place where the caller was not heard", tail_of[0] == 0 && tail_of[1] == 0);
+  lun_attachment_detach(one, 0);
+  one = attach(&counting, NULL);
+  befores = afters = aborts = 0;
+  expect("R18 a million of them", call("tail_entry", 500000) == LUN_OK);
+  expect("R18 pair", befores == 1000002 && afters == befores && aborts == 0 && open_count == 0);
+  lun_attachment_detach(one, 0);
+  expect("R18 untraced too", call("tail_entry", 500000) == LUN_OK);
+}
+
 /* ---- the ends that come from outside ---- */
 static void stop_before(void *self, lun_call *c, const uint64_t *params) {
   before(self, c, params);
@@ -562,6 +606,7 @@ int main(int argc, char **argv) {
   failing();
   stacks();
   others();
+  tails();
   ended();
   closed(module, imports);
   lun_imports_destroy(imports);

@@ -110,7 +110,6 @@ describe("what later versions bring", function()
 
   it("is refused with its name", function()
     for text, code in pairs({
-      [place("tail calls are not supported"):format("return_call")] = "\x12\0",
       [place("exception handling is not supported"):format("try_table")] = "\x1f\x40\0\x0b",
       [place("threads are not supported"):format("atomic.fence")] = "\xfe\3\0",
       [place("garbage collection is not supported"):format("struct.new")] = "\xfb\0\0",

@@ -19,7 +19,8 @@
 extern "C" {
 #endif
 
-/* Any callback may be NULL. `params` and `results` have exactly the signature's slots; they are live: read only. */
+/* Any callback may be NULL. `params` and `results` have exactly the signature's slots; they are live: read only. `results`
+ * is NULL where the call ended in a tail call (lun_call_tail). */
 typedef struct lun_listener {
   void (*before)(void *self, lun_call *call, const uint64_t *params);
   void (*after)(void *self, lun_call *call, const uint64_t *results);
@@ -77,6 +78,10 @@ LUN_API uint64_t lun_attachment_muted(const lun_attachment *attachment);     /* 
 /* ---- what a callback can ask about its call ---- */
 LUN_API uint64_t lun_call_id(const lun_call *call);          /* unique and increasing in the store; 0 in an unlistened host call */
 LUN_API uint64_t lun_call_parent_id(const lun_call *call);   /* nearest enclosing call the same attachment heard; 0: none */
+/* Tail calls: a call that ends in one gets its after first, with no results (NULL) and the callee's definition here; the
+ * callee's own call knows the id of the call whose place it took, if that was listened to. NULL and 0 otherwise. */
+LUN_API const lun_definition *lun_call_tail(const lun_call *call);
+LUN_API uint64_t lun_call_tail_of(const lun_call *call);
 LUN_API uint32_t lun_call_depth(const lun_call *call);       /* wasm and host frames below this one, up to the outermost entry */
 LUN_API const lun_definition *lun_call_definition(const lun_call *call);
 LUN_API lun_function *lun_call_function(const lun_call *call);
