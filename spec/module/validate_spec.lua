@@ -90,7 +90,8 @@ describe("the rest of a module", function()
   it("has constant expressions where they belong", function()
     invalid("constant expression required, not i32.and (global #0)",
       [[(module (global i32 (i32.and (i32.const 1) (i32.const 2))))]])
-    invalid("type mismatch: a constant expression lacks operands (global #0)", [[(module (global i32 (i32.add (i32.const 1))))]])
+    invalid("type mismatch: a constant expression lacks operands (global #0)",
+      [[(module (global i32 (i32.add (i32.const 1))))]])
     invalid("type mismatch: expected i32, got i64 (global #0)", [[(module (global i32 (i32.add (i32.const 1) (i64.const 1))))]])
     accepted([[(module (global i32 (i32.mul (i32.const 6) (i32.sub (i32.const 9) (i32.const 2)))))]])
     invalid("type mismatch: constant expression gives i64, expected i32 (global #0)", [[(module (global i32 (i64.const 1)))]])
