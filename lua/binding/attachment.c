@@ -90,8 +90,8 @@ typedef struct Asking {
 static int wrong_answer(lua_State *L, const lun_definition *definition, const char *got) {
   lua_Debug info;
   lua_getinfo(L, ">S", &info);
-  return luaL_error(L, "%s:%d: factory must return a listener or nil, got %s (for %s, #%d)", info.short_src, info.linedefined, got,
-                    lun_definition_name(definition), (int)lun_definition_index(definition));
+  return luaL_error(L, "%s:%d: factory must return a listener or nil, got %s (for %s, #%d)", info.short_src,
+                    info.linedefined, got, lun_definition_name(definition), (int)lun_definition_index(definition));
 }
 
 static int ask_inside(lua_State *L) {
@@ -124,13 +124,14 @@ static int ask_inside(lua_State *L) {
 /* The error on top: kept for the one who attaches, told to everybody when an instance is made later. */
 static void asked_in_vain(lua_State *L, Attachment *attachment) {
   Session *session = attachment->head.session;
+  const char *text = lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : "a factory failed";
   if (attachment->attaching) {
     session_anchors(L, session);
     lua_insert(L, -2);
     lua_rawseti(L, -2, attachment->problem); /* the place is there: needs no memory */
     lua_pop(L, 1);
   } else {
-    if (!attachment->has_problem) session_message(session, lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : "a factory failed");
+    if (!attachment->has_problem) session_message(session, text);
     lua_pop(L, 1);
   }
   attachment->has_problem = true;
@@ -289,7 +290,8 @@ static bool attach(lua_State *L, Attachment *attachment, const lun_attach_option
   for (size_t i = 0; i < attachment->member_count; i++) entries[i] = (lun_factory_entry){ ask, &attachment->members[i] };
   session->L = L;
   attachment->attaching = true;
-  status = lun_store_attach_multi(session->store, entries, attachment->member_count, attachment, options, &attachment->handle, error);
+  status = lun_store_attach_multi(session->store, entries, attachment->member_count, attachment, options,
+                                  &attachment->handle, error);
   attachment->attaching = false;
   session->L = outer;
   free(entries);
@@ -394,7 +396,8 @@ static int attachment_resume(lua_State *L) {
 static int attachment_tostring(lua_State *L) {
   const Attachment *attachment = object_check_closed(L, 1, &attachment_class);
   lua_getiuservalue(L, 1, 2);
-  lua_pushfstring(L, "attachment %s%s", lua_isstring(L, -1) ? lua_tostring(L, -1) : "", attachment->handle ? "" : " (detached)");
+  lua_pushfstring(L, "attachment %s%s", lua_isstring(L, -1) ? lua_tostring(L, -1) : "",
+                  attachment->handle ? "" : " (detached)");
   return 1;
 }
 

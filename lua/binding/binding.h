@@ -17,7 +17,8 @@
  *
  *     local session = require("lunette.session").adopt(core_session)   makes `require "lunette"` this session's API
  *     session.default_where = "sqlite3_*"                              -w
- *     require("lunette.script").load(session, {name=|file=|code=, options={depth="5"}, folders={…}})   raises an err, kind script
+ *     require("lunette.script").load(session, {name=|file=|code=, options={depth="5"}, folders={…}})
+ *                                                                      raises an err, kind script
  *     session:set_guest(instance)
  *     session:unmatched(module)  -> a list of messages: wheres that match nothing in it, with the nearest names
  *     session:finish()           runs what at_exit was given, newest first

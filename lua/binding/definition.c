@@ -138,7 +138,8 @@ static int get_import(lua_State *L) {
 static int definition_tostring(lua_State *L) {
   const Handle *handle = object_check_closed(L, 1, &definition_class);
   if (handle->head.session->closed) lua_pushliteral(L, "definition (its session is closed)");
-  else lua_pushfstring(L, "definition %s (#%d)", lun_definition_name(handle->pointer), (int)lun_definition_index(handle->pointer));
+  else lua_pushfstring(L, "definition %s (#%d)", lun_definition_name(handle->pointer),
+                       (int)lun_definition_index(handle->pointer));
   return 1;
 }
 

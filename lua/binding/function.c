@@ -42,7 +42,8 @@ int function_call(lua_State *L, Session *session, lun_function *function, int fi
   uint32_t param_slots = slots_count(signature->params, signature->param_count);
   uint32_t result_slots = slots_count(signature->results, signature->result_count);
   uint64_t at_hand[SLOTS_AT_HAND], *slots, *at;
-  check_count(L, definition, lua_gettop(L) - first + 1, signature->param_count, signature->param_count == 1 ? "value" : "values");
+  check_count(L, definition, lua_gettop(L) - first + 1, signature->param_count,
+              signature->param_count == 1 ? "value" : "values");
   luaL_checkstack(L, (int)signature->result_count + 12, "too many results");
   at = slots = slots_room(L, at_hand, param_slots, result_slots);
   for (uint32_t i = 0; i < signature->param_count; i++) {

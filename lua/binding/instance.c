@@ -57,7 +57,7 @@ int core_instantiate(lua_State *L) {
   lun_instance *instance = NULL;
   const char *name;
   Entry entry;
-  if (((Handle *)object_to(L, 2, &module_class))->head.session != session) return luaL_error(L, "the module is another session's");
+  if (((Head *)object_to(L, 2, &module_class))->session != session) return luaL_error(L, "the module is another session's");
   lua_settop(L, 3);
   if (lua_isnil(L, 3)) {
     lua_newtable(L);
@@ -145,8 +145,8 @@ static int no_export(lua_State *L, const lun_instance *instance, lun_extern_kind
   }
   nearest = lun_nearest(name, names, found);
   if (nearest)
-    return luaL_error(L, "%s exports no %s '%s'; did you mean '%s'?", lun_instance_name(instance), lun_extern_kind_name(kind), name,
-                      nearest);
+    return luaL_error(L, "%s exports no %s '%s'; did you mean '%s'?", lun_instance_name(instance), lun_extern_kind_name(kind),
+                      name, nearest);
   return luaL_error(L, "%s exports no %s '%s'", lun_instance_name(instance), lun_extern_kind_name(kind), name);
 }
 
@@ -174,7 +174,8 @@ static int instance_global(lua_State *L) {
     return 1;
   }
   global = lun_instance_global(instance, (uint32_t)luaL_checkinteger(L, 2));
-  if (!global) return luaL_error(L, "%s has no global number %I", lun_instance_name(instance), (LUAI_UACINT)lua_tointeger(L, 2));
+  if (!global)
+    return luaL_error(L, "%s has no global number %I", lun_instance_name(instance), (LUAI_UACINT)lua_tointeger(L, 2));
   global_push(L, session_of(L), global);
   return 1;
 }
@@ -187,7 +188,8 @@ static int instance_table(lua_State *L) {
     return 1;
   }
   table = lun_instance_table(instance, (uint32_t)luaL_checkinteger(L, 2));
-  if (!table) return luaL_error(L, "%s has no table number %I", lun_instance_name(instance), (LUAI_UACINT)lua_tointeger(L, 2));
+  if (!table)
+    return luaL_error(L, "%s has no table number %I", lun_instance_name(instance), (LUAI_UACINT)lua_tointeger(L, 2));
   table_push(L, session_of(L), table);
   return 1;
 }

@@ -109,12 +109,13 @@ static bool tell_guarded(lua_State *L, Telling *telling) {
   return lua_pcall(L, 1, 0, TEXT_HANDLER) == LUA_OK;
 }
 
-static inline bool tell_values(lua_State *L, Session *session, int function, CallBox *box, const lun_type *types, uint32_t count,
-                        const uint64_t *slots) {
+static inline bool tell_values(lua_State *L, Session *session, int function, CallBox *box, const lun_type *types,
+                               uint32_t count, const uint64_t *slots) {
   if (LIKELY(count <= ROOM)) {
     lua_rawgeti(L, ANCHORS, function);
     lua_rawgeti(L, ANCHORS, box->anchor);
-    if (LIKELY(values_push_plain(L, types, count, slots) == count)) return lua_pcall(L, (int)count + 1, 0, TEXT_HANDLER) == LUA_OK;
+    if (LIKELY(values_push_plain(L, types, count, slots) == count))
+      return lua_pcall(L, (int)count + 1, 0, TEXT_HANDLER) == LUA_OK;
   }
   Telling telling = { session, function, box, types, count, slots, NULL };
   return tell_guarded(L, &telling);

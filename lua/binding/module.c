@@ -81,7 +81,8 @@ static int module_make(lua_State *L, Session *session, const void *bytes, size_t
   lun_error error = LUN_ERROR_INIT;
   lun_module *module = NULL;
   ModuleObject *object = object_new(L, &module_class, session, sizeof *object);
-  if (lun_module_create(session->store, bytes, size, options, &module, &error) != LUN_OK) return error_raise(L, session, &error);
+  if (lun_module_create(session->store, bytes, size, options, &module, &error) != LUN_OK)
+    return error_raise(L, session, &error);
   object->owned = session_own(session, module, drop_module);
   if (!object->owned) return luaL_error(L, "not enough memory");
   object->handle.pointer = module;

@@ -112,23 +112,38 @@ static int get_omitted(lua_State *L) {
 }
 
 /* ---- printed ---- */
-static void add_frame(lua_State *L, luaL_Buffer *buffer, const lun_frame *frame, lua_Integer number) {
+/* A name on one line, whatever it holds. */
+static void add_name(luaL_Buffer *buffer, const char *name) {
+  char text[8];
+  for (; *name; name++) {
+    unsigned char byte = (unsigned char)*name;
+    if (byte >= 32 && byte != 127) {
+      luaL_addchar(buffer, *name);
+    } else {
+      snprintf(text, sizeof text, "\\x%02x", byte);
+      luaL_addstring(buffer, text);
+    }
+  }
+}
+
+static void add_frame(luaL_Buffer *buffer, const lun_frame *frame, lua_Integer number) {
   char text[64];
   const char *module = frame->is_host ? "host" : frame->instance ? lun_instance_name(frame->instance) : NULL;
   snprintf(text, sizeof text, "%s#%-2" PRId64 " ", number > 0 ? "\n" : "", (int64_t)number);
   luaL_addstring(buffer, text);
-  luaL_addstring(buffer, lun_definition_name(frame->definition));
+  add_name(buffer, lun_definition_name(frame->definition));
   if (!module || !*module) module = lun_definition_module_name(frame->definition);
   if (module && *module) {
-    lua_pushfstring(L, " (%s)", module);
-    luaL_addvalue(buffer);
+    luaL_addstring(buffer, " (");
+    add_name(buffer, module);
+    luaL_addchar(buffer, ')');
   }
   if (frame->offset == LUN_NO_OFFSET) return;
   snprintf(text, sizeof text, " 0x%" PRIx64, frame->offset);
   luaL_addstring(buffer, text);
 }
 
-static void add_snapshot(lua_State *L, luaL_Buffer *buffer, const lun_snapshot *snapshot) {
+static void add_snapshot(luaL_Buffer *buffer, const lun_snapshot *snapshot) {
   uint32_t count = lun_snapshot_count(snapshot), gap = lun_snapshot_gap(snapshot);
   uint64_t omitted = lun_snapshot_omitted(snapshot);
   char text[64];
@@ -137,7 +152,7 @@ static void add_snapshot(lua_State *L, luaL_Buffer *buffer, const lun_snapshot *
       snprintf(text, sizeof text, "\n... %" PRIu64 " frames omitted", omitted);
       luaL_addstring(buffer, text);
     }
-    add_frame(L, buffer, lun_snapshot_frame(snapshot, i), (lua_Integer)(i < gap ? i : i + omitted));
+    add_frame(buffer, lun_snapshot_frame(snapshot, i), (lua_Integer)(i < gap ? i : i + omitted));
   }
 }
 
@@ -146,10 +161,11 @@ static int stack_tostring(lua_State *L) {
   luaL_Buffer buffer;
   luaL_buffinit(L, &buffer);
   if (object->snapshot) {
-    add_snapshot(L, &buffer, object->snapshot);
+    add_snapshot(&buffer, object->snapshot);
   } else {
     lua_Integer number = 0;
-    for (lun_stack walk = lun_call_stack(object->box->call); lun_stack_next(&walk);) add_frame(L, &buffer, &walk.frame, number++);
+    for (lun_stack walk = lun_call_stack(object->box->call); lun_stack_next(&walk);)
+      add_frame(&buffer, &walk.frame, number++);
   }
   luaL_pushresult(&buffer);
   return 1;

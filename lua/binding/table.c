@@ -77,7 +77,8 @@ int core_table(lua_State *L) {
 static int table_tostring(lua_State *L) {
   const Handle *handle = object_check_closed(L, 1, &table_class);
   if (handle->head.session->closed) lua_pushliteral(L, "table (its session is closed)");
-  else lua_pushfstring(L, "table of %d %s", (int)lun_table_size(handle->pointer), lun_type_name(lun_table_type(handle->pointer)));
+  else lua_pushfstring(L, "table of %d %s", (int)lun_table_size(handle->pointer),
+                       lun_type_name(lun_table_type(handle->pointer)));
   return 1;
 }
 

@@ -92,7 +92,8 @@ static void read_condition(lua_State *L, WhereObject *object, int self, const ch
   } else if (strcmp(key, "export") == 0) {
     object->export = read_wish(L, object, index, "export:", "where.export");
   } else if (strcmp(key, "host") == 0) {
-    if (lua_type(L, index) != LUA_TBOOLEAN) luaL_error(L, "where.host: true or false expected, got %s", luaL_typename(L, index));
+    if (lua_type(L, index) != LUA_TBOOLEAN)
+      luaL_error(L, "where.host: true or false expected, got %s", luaL_typename(L, index));
     object->host = lua_toboolean(L, index) ? WISH_YES : WISH_NO;
   } else if (strcmp(key, "index") == 0) {
     read_index(L, object, index);

@@ -30,8 +30,9 @@ local ways_out = [[(module
   (func $endless (export "endless") (call $endless))
   (func $spins (export "spins") (loop (br 0))))]]
 
-local function ways()
+local function ways(session_options)
   return guest.open(ways_out, {
+    session = session_options,
     imports = function(lunette)
       return { lunette.host("env", {
         fail = { function() error("it fails") end },
@@ -104,7 +105,7 @@ describe("R1 pairing", function()
   end
 
   it("holds at the engine's limit", function()
-    local app = ways()
+    local app = ways({ stack = 1 << 20 })
     local seen = count(app, "endless")
     failure(app.instance.invoke, app.instance, "endless")
     assert.is_true(seen.before > 1000)
@@ -187,7 +188,7 @@ end)
 
 describe("R3 exhaustion comes first", function()
   it("gives the refused call no event and every open one abort", function()
-    local app = ways()
+    local app = ways({ stack = 1 << 20 })
     local seen = count(app, "endless")
     local err = failure(app.instance.invoke, app.instance, "endless")
     assert.equal("exhausted", err.kind)
@@ -197,7 +198,8 @@ describe("R3 exhaustion comes first", function()
   it("exhausts a traced run at the same call as an untraced one", function()
     local text = [[(module (global $n (export "n") (mut i32) (i32.const 0))
       (func $f (export "f") (global.set $n (i32.add (global.get $n) (i32.const 1))) (call $f)))]]
-    local plain, traced = guest.open(text), guest.open(text)
+    local options = { session = { stack = 1 << 20 } }
+    local plain, traced = guest.open(text, options), guest.open(text, options)
     local seen = count(traced, "f")
     failure(plain.instance.invoke, plain.instance, "f")
     failure(traced.instance.invoke, traced.instance, "f")
@@ -929,6 +931,14 @@ describe("R15 identity of instances", function()
     local app = guest.open('(module $inside (func $f (export "f") unreachable))', { name = "outside" })
     local err = failure(app.instance.invoke, app.instance, "f")
     assert.is_truthy(tostring(err.stack):find("#0  f (outside)", 1, true), tostring(err.stack))
+  end)
+end)
+
+describe("R15 a stack", function()
+  it("is one line a frame, whatever the names hold", function()
+    local app = guest.open('(module (func (export "a\\0ab\\7f") unreachable))', { name = "one\ntwo" })
+    local err = failure(app.instance.invoke, app.instance, "a\nb\127")
+    assert.is_truthy(tostring(err.stack):match("^#0  a\\x0ab\\x7f %(one\\x0atwo%) 0x%x+$"), tostring(err.stack))
   end)
 end)
 
