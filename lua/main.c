@@ -55,6 +55,14 @@ static int run_part(const char *part, const Options *options, const char *path, 
   return exit_status ? exit_status : printed;
 }
 
+/* The options of a command; of strace also those of its script. */
+static int help_on(Command command, const Options *options) {
+  help_command(command);
+  if (command != COMMAND_STRACE) return finish_stdout();
+  putchar('\n');
+  return run_part("help", options, NULL, command_info[command].name);
+}
+
 static int help(const Options *options) {
   if (options->argument_count == 0) {
     help_usage(false);
@@ -62,8 +70,7 @@ static int help(const Options *options) {
   }
   Command command = command_of_name(options->arguments[0]);
   if (command == COMMAND_COUNT) return run_part("help", options, NULL, options->arguments[0]);
-  help_command(command);
-  return finish_stdout();
+  return help_on(command, options);
 }
 
 static int usage_error(const char *text, const char *advice) {
@@ -74,25 +81,23 @@ static int usage_error(const char *text, const char *advice) {
 
 static int dispatch(Command command, const Options *options) {
   int most = command == COMMAND_LIST || command == COMMAND_HELP ? 1 : 0;
-  bool needs_file = command == COMMAND_RUN || command == COMMAND_LIST;
+  bool runs = command == COMMAND_RUN || command == COMMAND_STRACE;
+  bool needs_file = runs || command == COMMAND_LIST;
   char text[128];
-  if (options->help) {
-    help_command(command);
-    return finish_stdout();
-  }
+  if (options->help) return help_on(command, options);
   if (needs_file && options->argument_count == 0) {
     snprintf(text, sizeof text, "%s needs a WebAssembly file", command_info[command].name);
     char advice[128];
     snprintf(advice, sizeof advice, "lunette %s %s", command_info[command].name, command_info[command].arguments);
     return usage_error(text, advice);
   }
-  if (command != COMMAND_RUN && options->argument_count > most) {
+  if (!runs && options->argument_count > most) {
     snprintf(text, sizeof text, "%s takes %s; \"%.60s\" is too much", command_info[command].name,
              most ? "one argument" : "no arguments", options->arguments[most]);
     return usage_error(text, "options stand before arguments");
   }
   switch (command) {
-    case COMMAND_RUN: return run_command(options);
+    case COMMAND_RUN: case COMMAND_STRACE: return run_command(options);
     case COMMAND_LIST: return run_part("list", options, options->arguments[0], NULL);
     case COMMAND_SCRIPTS: return run_part("scripts", options, NULL, NULL);
     case COMMAND_HELP: return help(options);

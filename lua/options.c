@@ -198,6 +198,19 @@ static bool options_reserve(Options *options, size_t count) {
   return options->scripts && options->wheres && options->env && options->dirs;
 }
 
+/* strace is run with the script of that name before all others, unless -s names it (say, with options). */
+static void add_script(Options *options, const char *name) {
+  size_t size = strlen(name);
+  for (size_t i = 0; i < options->script_count; i++) {
+    const ScriptArgument *script = &options->scripts[i];
+    if (!script->is_code && strncmp(script->text, name, size) == 0 && (!script->text[size] || script->text[size] == ','))
+      return;
+  }
+  memmove(options->scripts + 1, options->scripts, options->script_count * sizeof *options->scripts);
+  options->scripts[0] = (ScriptArgument){ .text = name };
+  options->script_count++;
+}
+
 lun_status options_parse(Options *options, Command command, int argc, char **argv, lun_error *error) {
   Getopt tables;
   getopt_tables(&tables, command);
@@ -215,6 +228,7 @@ lun_status options_parse(Options *options, Command command, int argc, char **arg
     lun_status status = option_take(options, id, optarg, error);
     if (status != LUN_OK) return status;
   }
+  if (command == COMMAND_STRACE) add_script(options, command_info[command].name);
   options->arguments = argv + optind;
   options->argument_count = argc - optind;
   return LUN_OK;

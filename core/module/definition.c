@@ -19,6 +19,8 @@ const char *lun_module_name(const lun_module *module) {
   return name ? name : module->given_name ? module->given_name : "";
 }
 
+const char *lun_module_own_name(const lun_module *module) { return names_module(unlocked(module)); }
+
 /* ---- ports ---- */
 
 /* "1..2", "1.." without a maximum. */
@@ -183,6 +185,15 @@ const char *lun_definition_param_name(const lun_definition *definition, uint32_t
   if (index >= definition->type->signature.param_count) return NULL;
   if (definition->is_host) return definition->param_names ? definition->param_names[index] : NULL;
   return definition->module ? names_local(definition->module, definition->index, index) : NULL;
+}
+
+const char *lun_definition_own_name(const lun_definition *definition) {
+  if (definition->is_host) return lun_definition_name(definition);
+  return definition->module ? names_function(definition->module, definition->index) : NULL;
+}
+
+uint32_t lun_definition_named_locals(const lun_definition *definition) {
+  return definition->is_host || !definition->module ? 0 : names_local_count(definition->module, definition->index);
 }
 
 uint64_t lun_definition_offset(const lun_definition *definition) {

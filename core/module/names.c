@@ -149,6 +149,12 @@ const char *names_local(lun_module *module, uint32_t function, uint32_t local) {
   return NULL;
 }
 
+uint32_t names_local_count(lun_module *module, uint32_t function) {
+  const Names *names = names_of(module);
+  const LocalNames *group = names ? group_find(names, function) : NULL;
+  return group ? group->count : 0;
+}
+
 void names_clear(lun_module *module) {
   if (!module->names) return;
   vec_clear(&module->names->groups);

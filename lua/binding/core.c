@@ -72,7 +72,8 @@ static const luaL_Reg functions[] = {
   { "session", core_session }, { "module", core_module }, { "instantiate", core_instantiate }, { "host", core_host },
   { "memory", core_memory },   { "table", core_table },   { "global", core_global },           { "attach", core_attach },
   { "where", core_where },     { "nearest", core_nearest }, { "monotonic_ns", core_monotonic },
-  { "error", core_error },     { "scripts_in", core_scripts_in }, { "members", core_members }, { NULL, NULL },
+  { "error", core_error },     { "scripts_in", core_scripts_in }, { "members", core_members },
+  { "wasi_functions", core_wasi_functions }, { "wasi_errno", core_wasi_errno }, { NULL, NULL },
 };
 
 int luaopen_lunette_core(lua_State *L) {

@@ -20,6 +20,24 @@ static int get_name(lua_State *L) {
   return 1;
 }
 
+static int get_own_name(lua_State *L) {
+  lua_pushstring(L, lun_definition_own_name(definition_check(L, 1)));
+  return 1;
+}
+
+static int get_own_module(lua_State *L) {
+  const lun_definition *definition = definition_check(L, 1);
+  const lun_module *module = lun_definition_module(definition);
+  if (lun_definition_is_host(definition)) lua_pushstring(L, lun_definition_module_name(definition));
+  else lua_pushstring(L, module ? lun_module_own_name(module) : NULL);
+  return 1;
+}
+
+static int get_named_locals(lua_State *L) {
+  lua_pushinteger(L, lun_definition_named_locals(definition_check(L, 1)));
+  return 1;
+}
+
 static int get_module(lua_State *L) {
   lua_pushstring(L, lun_definition_module_name(definition_check(L, 1)));
   return 1;
@@ -147,6 +165,7 @@ static const Field fields[] = {
   { "index", get_index, NULL },     { "name", get_name, NULL },       { "raw_name", get_name, NULL },
   { "module", get_module, NULL },   { "exports", get_exports, NULL }, { "import", get_import, NULL },
   { "params", get_params, NULL },   { "results", get_results, NULL }, { "param_names", get_param_names, NULL },
+  { "own_name", get_own_name, NULL }, { "own_module", get_own_module, NULL }, { "named_locals", get_named_locals, NULL },
   { "is_host", get_is_host, NULL }, { "offset", get_offset, NULL },   { "size", get_size, NULL },
   { NULL, NULL, NULL },
 };

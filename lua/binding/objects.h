@@ -276,6 +276,8 @@ int core_table(lua_State *L);
 int core_global(lua_State *L);
 int core_attach(lua_State *L);
 int core_where(lua_State *L);
+int core_wasi_functions(lua_State *L);
+int core_wasi_errno(lua_State *L);
 int core_error(lua_State *L);
 
 #endif

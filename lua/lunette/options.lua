@@ -36,6 +36,22 @@ local function default_of(name, declaration)
   return default
 end
 
+-- "a+b" of the choices → { a = true, b = true }; without `several` the one word itself.
+local function chosen(owner, name, declaration, text, refuse)
+  local known, set = {}, {}
+  for _, choice in ipairs(declaration.choices) do known[choice] = true end
+  for word in text:gmatch(declaration.several and "[^%s,+|]+" or "^.*$") do
+    if not known[word] then
+      local nearest = core.nearest(word, declaration.choices)
+      local hint = nearest and ("; did you mean %s?"):format(nearest)
+        or "; there are: " .. table.concat(declaration.choices, ", ")
+      refuse(("%s: option %s cannot be \"%s\"%s"):format(owner and owner.name or "options", name, word, hint))
+    end
+    set[word] = true
+  end
+  return declaration.several and set or text
+end
+
 local function value_of(owner, name, default, given, refuse)
   if type(given) ~= "string" then return given end
   local value, expected = readers[kind_of(default)](given)
@@ -55,7 +71,8 @@ local function refuse_unknown(owner, declared, refuse)
   end
 end
 
---- The values of the declared options: { name = {default=, help=} or a default } → { name = value }. `owner` is the script
+--- The values of the declared options: { name = {default=, help=} or a default } → { name = value }. With choices={words}
+-- the value is one of these, with several=true a set of them, given as "a+b". `owner` is the script
 -- with the texts that it was given (owner.options), or nil in a program; what is wrong with those is no mistake of the
 -- script's and goes to `refuse`, which raises.
 function options.read(owner, declared, refuse)
@@ -68,7 +85,9 @@ function options.read(owner, declared, refuse)
   end
   for name, declaration in pairs(declared) do
     local default = default_of(name, declaration)
-    if given[name] == nil then
+    if type(declaration) == "table" and declaration.choices then
+      values[name] = chosen(owner, name, declaration, given[name] or default, refuse)
+    elseif given[name] == nil then
       values[name] = default
     else
       values[name] = value_of(owner, name, default, given[name], refuse)

@@ -33,6 +33,7 @@ LUN_API LUN_MUST_CHECK lun_status lun_module_create(lun_store *store, const void
 LUN_API void lun_module_destroy(lun_module *module);
 
 LUN_API const char *lun_module_name(const lun_module *module);   /* name section, else options->name, else "" */
+LUN_API const char *lun_module_own_name(const lun_module *module); /* name section, else NULL */
 
 typedef enum lun_extern_kind { LUN_EXTERN_FUNCTION, LUN_EXTERN_TABLE, LUN_EXTERN_MEMORY, LUN_EXTERN_GLOBAL } lun_extern_kind;
 LUN_API const char *lun_extern_kind_name(lun_extern_kind kind);  /* "function", "table", "memory", "global" */
@@ -60,10 +61,14 @@ LUN_API const lun_definition *lun_module_function(const lun_module *module, uint
 LUN_API uint32_t lun_definition_index(const lun_definition *definition); /* host: its index in the importing module */
 /* Name section, else export, else import ("module.name"), else "#index". Never NULL; UTF-8, shown as it is. */
 LUN_API const char *lun_definition_name(const lun_definition *definition);
+/* From the name section alone; of a host function the name that it was given. NULL: none. */
+LUN_API const char *lun_definition_own_name(const lun_definition *definition);
 LUN_API const lun_module *lun_definition_module(const lun_definition *definition);  /* host: the importing module */
 LUN_API const char *lun_definition_module_name(const lun_definition *definition);   /* host: the host module's name */
 LUN_API const lun_signature *lun_definition_signature(const lun_definition *definition);
 LUN_API const char *lun_definition_param_name(const lun_definition *definition, uint32_t index); /* NULL: none */
+/* How many of its locals, params among them, the name section names; of a host function 0. */
+LUN_API uint32_t lun_definition_named_locals(const lun_definition *definition);
 LUN_API bool lun_definition_is_host(const lun_definition *definition);
 /* An imported function of a module, before or beside the host function that is bound to it. */
 LUN_API bool lun_definition_is_import(const lun_definition *definition);
