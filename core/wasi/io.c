@@ -3,7 +3,8 @@
  *
  * What may block is tried first and waited for in lun_store_wait after that. Descriptors of our own have O_NONBLOCK set in the
  * host, whatever the guest asked for; those of the caller (stdio) must not be changed, so that others who share the open file
- * keep theirs: there, poll says when to read, and a write is made with RWF_NOWAIT or in pieces that poll has promised. */
+ * keep theirs: there RWF_NOWAIT says that one call shall not wait; where the kernel does not know that, poll says when to read,
+ * and a write is made in pieces that poll has promised. */
 #include "wasi.h"
 
 #include <errno.h>
@@ -22,10 +23,21 @@ static bool is_socket(const Descriptor *descriptor) {
   return descriptor->type == FILETYPE_SOCKET_STREAM || descriptor->type == FILETYPE_SOCKET_DGRAM;
 }
 
+/* After a failure: was it because RWF_NOWAIT does not work here? It is not tried again then. */
+static bool lacks_nowait(Descriptor *descriptor) {
+  if (errno != EOPNOTSUPP && errno != ENOSYS && errno != EINVAL && errno != ESPIPE) return false;
+  descriptor->no_nowait = true;
+  return true;
+}
+
 ssize_t descriptor_read(Descriptor *descriptor, const Vectors *vectors) {
   if (is_socket(descriptor)) {
     struct msghdr message = { .msg_iov = (struct iovec *)(uintptr_t)vectors->items, .msg_iovlen = (size_t)vectors->count };
     return recvmsg(descriptor->host, &message, MSG_DONTWAIT);
+  }
+  if (descriptor->blocks && descriptor->stdio >= 0 && !descriptor->no_nowait) {
+    ssize_t n = preadv2(descriptor->host, vectors->items, vectors->count, -1, RWF_NOWAIT);
+    if (n >= 0 || !lacks_nowait(descriptor)) return n;
   }
   /* Of our own only pipes: before a writer has come, the host would say that one has gone. */
   bool asks = descriptor->blocks && (descriptor->stdio >= 0 || !(descriptor->flags & FDFLAG_NONBLOCK));
@@ -40,8 +52,7 @@ ssize_t descriptor_read(Descriptor *descriptor, const Vectors *vectors) {
 static ssize_t shared_write(Descriptor *descriptor, const Vectors *vectors) {
   if (!descriptor->no_nowait) {
     ssize_t n = pwritev2(descriptor->host, vectors->items, vectors->count, -1, RWF_NOWAIT);
-    if (n >= 0 || (errno != EOPNOTSUPP && errno != ENOSYS && errno != EINVAL && errno != ESPIPE)) return n;
-    descriptor->no_nowait = true;
+    if (n >= 0 || !lacks_nowait(descriptor)) return n;
   }
   if (!ready_now(descriptor->host, POLLOUT)) {
     errno = EAGAIN;
