@@ -72,6 +72,9 @@ local function timed(path)
   return "status " .. result.status, result.stderr
 end
 
+-- The notes are 2.0's; with several memories (3.0) an alignment up to 2^63 is well-formed.
+local later = { ["op_align_63.wasm"] = "invalid" }
+
 for _, note in ipairs(corpus.json(root .. "/NOTES.json")) do
   it(("%s: %s"):format(note.file, note.what), function()
     local path = root .. "/" .. note.file
@@ -81,7 +84,7 @@ for _, note in ipairs(corpus.json(root .. "/NOTES.json")) do
     else
       got, message = outcome(files.read(path))
     end
-    if got == note.expect then return end
+    if got == (later[note.file] or note.expect) then return end
     for _, fine in ipairs(note.also_fine or {}) do
       if got == fine then return end
     end

@@ -369,6 +369,12 @@ HANDLER(GLOBAL_GET) { A = *pc[1].cell; GO(pc + 2); }
 HANDLER(GLOBAL_SET) { *pc[1].cell = A; GO(pc + 2); }
 
 /* ---- memory 0 as a whole ---- */
+/* The loads and stores behind it are of this memory; another one of memory 0 follows them. */
+HANDLER(USE_MEMORY) {
+  const Memory *memory = pc[1].p0;
+  mem = memory->data, size = memory->bytes;
+  GO(pc + 2);
+}
 HANDLER(MEMORY_SIZE) { A = ((const Memory *)pc[1].p0)->bytes / LUN_PAGE; GO(pc + 2); }
 HANDLER(MEMORY_GROW) { /* p1: the instance */
   A = (uint32_t)memory_grow(pc[1].p0, (uint32_t)B);
@@ -382,7 +388,7 @@ HANDLER(MEMORY_GROW) { /* p1: the instance */
 #define T1 ((uint32_t)fp[pc->a + 1])
 #define T2 ((uint32_t)fp[pc->a + 2])
 #define BULK(id, call, which) HANDLER(id) { if (UNLIKELY(!(call))) TRAP(which); GO(pc + 2); }
-BULK(MEMORY_INIT, memory_init(pc[1].p0, 0, pc->u, T0, T1, T2), LUN_TRAP_MEMORY_OUT_OF_BOUNDS)
+BULK(MEMORY_INIT, memory_init(pc[1].p0, (uint32_t)(uintptr_t)pc[1].p1, pc->u, T0, T1, T2), LUN_TRAP_MEMORY_OUT_OF_BOUNDS)
 BULK(MEMORY_COPY, memory_copy(pc[1].p0, pc[1].p1, T0, T1, T2), LUN_TRAP_MEMORY_OUT_OF_BOUNDS)
 BULK(MEMORY_FILL, memory_fill(pc[1].p0, T0, (uint8_t)T1, T2), LUN_TRAP_MEMORY_OUT_OF_BOUNDS)
 BULK(TABLE_INIT, table_init(pc[1].p0, (uint32_t)(uintptr_t)pc[1].p1, pc->u, T0, T1, T2), LUN_TRAP_TABLE_OUT_OF_BOUNDS)

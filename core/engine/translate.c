@@ -106,9 +106,18 @@ static void translate_numeric(Translator *t, Op op) {
   }
 }
 
-static void translate_memory_access(Translator *t, Op op) {
-  bytes_u32(&t->body); /* alignment */
-  uint32_t offset = bytes_u32(&t->body);
+static void use_memory(Translator *t, uint32_t index) {
+  emit(t, CODE_USE_MEMORY, 0, 0, 0);
+  emit_words(t, t->instance->memories[index], NULL);
+}
+
+/* The offset of a memory argument; the memory's index beside it. */
+static uint32_t read_memarg(Bytes *b, uint32_t *memory) {
+  *memory = bytes_u32(b) & 0x40 ? bytes_u32(b) : 0;
+  return bytes_u32(b);
+}
+
+static void translate_access(Translator *t, Op op, uint32_t offset) {
   int code = code_of_op[op];
   if (op_info[op].class == CLASS_LOAD) {
     int32_t b = pop_slot(t, 1);
@@ -120,6 +129,14 @@ static void translate_memory_access(Translator *t, Op op) {
   mark_offset(t);
   uint32_t word = emit(t, code, a, b, 0);
   if (!t->failed) t->code.items[word].u = offset;
+}
+
+/* Another memory than 0 is put in its place for the one access. */
+static void translate_memory_access(Translator *t, Op op, void (*access)(Translator *, Op, uint32_t)) {
+  uint32_t memory, offset = read_memarg(&t->body, &memory);
+  if (memory) use_memory(t, memory);
+  access(t, op, offset);
+  if (memory) use_memory(t, 0);
 }
 
 /* ---- locals and globals ---- */
@@ -418,14 +435,17 @@ static void translate_bulk(Translator *t, Op op) {
   Bytes *b = &t->body;
   uint32_t x, y;
   switch (op) {
-  case OP_MEMORY_SIZE: bytes_u32(b), emit_wide_result(t, CODE_MEMORY_SIZE, 1, 0, 0, in->memory, NULL); break;
+  case OP_MEMORY_SIZE: x = bytes_u32(b), emit_wide_result(t, CODE_MEMORY_SIZE, 1, 0, 0, in->memories[x], NULL); break;
   case OP_MEMORY_GROW: {
-    bytes_u32(b);
+    x = bytes_u32(b);
     int32_t pages = pop_slot(t, 1);
-    emit_wide_result(t, CODE_MEMORY_GROW, 1, pages, 0, in->memory, in);
+    emit_wide_result(t, CODE_MEMORY_GROW, 1, pages, 0, in->memories[x], in);
     break;
   }
-  case OP_MEMORY_INIT: x = bytes_u32(b), bytes_u32(b), emit_bulk(t, CODE_MEMORY_INIT, x, in, NULL); break;
+  case OP_MEMORY_INIT:
+    x = bytes_u32(b), y = bytes_u32(b);
+    emit_bulk(t, CODE_MEMORY_INIT, x, in, (void *)(uintptr_t)y);
+    break;
   case OP_MEMORY_COPY:
     x = bytes_u32(b), y = bytes_u32(b);
     emit_bulk(t, CODE_MEMORY_COPY, 0, in->memories[x], in->memories[y]);
@@ -475,9 +495,7 @@ static void translate_bulk(Translator *t, Op op) {
 }
 
 /* ---- vectors ---- */
-static void translate_vector_memory(Translator *t, Op op) {
-  bytes_u32(&t->body); /* alignment */
-  uint32_t offset = bytes_u32(&t->body);
+static void translate_vector_access(Translator *t, Op op, uint32_t offset) {
   int code = code_of_op[op];
   OpClass class = (OpClass)op_info[op].class;
   if (class == CLASS_VLOAD) {
@@ -533,7 +551,7 @@ static void translate_vector(Translator *t, Op op) {
   }
   case CLASS_VBINARY:
   case CLASS_VSHIFT: { int32_t c = pop_slot(t, 2), b = pop_slot(t, 1); emit_result(t, code, 2, b, c); break; }
-  default: translate_vector_memory(t, op); break;
+  default: translate_memory_access(t, op, translate_vector_access); break;
   }
 }
 
@@ -594,11 +612,13 @@ static void translate_hand(Translator *t, Op op) {
 /* Over an instruction in dead code. */
 static void skip_immediate(Bytes *b, Immediate immediate, const Module *module) {
   BlockType type = { 0 };
+  uint32_t memory;
   switch (immediate) {
   case IMM_NONE: break;
   case IMM_BLOCK: block_type_read(b, module, &type); break;
   case IMM_LABELS: for (uint64_t n = (uint64_t)bytes_u32(b) + 1; n > 0 && !b->failure; n--) bytes_u32(b); break;
-  case IMM_MEMARG: case IMM_INDIRECT: case IMM_DATA_MEMORY: case IMM_MEMORY_MEMORY: case IMM_ELEMENT_TABLE:
+  case IMM_MEMARG: read_memarg(b, &memory); break;
+  case IMM_INDIRECT: case IMM_DATA_MEMORY: case IMM_MEMORY_MEMORY: case IMM_ELEMENT_TABLE:
   case IMM_TABLE_TABLE: bytes_u32(b), bytes_u32(b); break;
   case IMM_I32: bytes_s32(b); break;
   case IMM_I64: bytes_s64(b); break;
@@ -606,7 +626,7 @@ static void skip_immediate(Bytes *b, Immediate immediate, const Module *module) 
   case IMM_F64: bytes_take(b, 8); break;
   case IMM_V128: case IMM_SHUFFLE: bytes_take(b, 16); break;
   case IMM_LANE: bytes_u8(b); break;
-  case IMM_MEMARG_LANE: bytes_u32(b), bytes_u32(b), bytes_u8(b); break;
+  case IMM_MEMARG_LANE: read_memarg(b, &memory), bytes_u8(b); break;
   case IMM_SELECT: for (uint32_t n = bytes_u32(b); n > 0 && !b->failure; n--) value_type_read(b); break;
   case IMM_REFTYPE: value_type_read(b); break;
   default: bytes_u32(b); break;
@@ -636,7 +656,7 @@ static void translate_instruction(Translator *t) {
   } else if (t->dead) {
     translate_dead(t, op);
   } else if (op_info[op].class == CLASS_LOAD || op_info[op].class == CLASS_STORE) {
-    translate_memory_access(t, op);
+    translate_memory_access(t, op, translate_access);
   } else if (op_info[op].class >= CLASS_VUNARY) {
     translate_vector(t, op);
   } else if (op_info[op].class == CLASS_HAND) {

@@ -26,11 +26,9 @@ uint32_t vector_lanes(Op op);
 /* As op_read, and tells the missing instruction, too. */
 bool op_read_later(Bytes *b, Op *op, Later *later);
 typedef struct Memarg {
-  uint32_t align, offset;
+  uint32_t align, memory, offset;
 } Memarg;
 Memarg memarg_read(Bytes *b);
-/* One byte, which must be 0: "zero byte expected". */
-void zero_read(Bytes *b);
 
 /* ---- types (types.c) ---- */
 lun_type reference_type_read(Bytes *b);

@@ -43,22 +43,18 @@ bool op_read(Bytes *b, Op *op, const char **missing) {
   return known;
 }
 
+/* Core specification 3.0, 5.4.6: with bit 6 of the alignment an index of a memory follows. */
 Memarg memarg_read(Bytes *b) {
   const uint8_t *start = b->at;
-  Memarg memarg;
-  memarg.align = bytes_u32(b);
-  if (memarg.align >= 32 && !b->failure) {
+  uint32_t flags = bytes_u32(b);
+  Memarg memarg = { .align = flags & 0x3f };
+  if (flags >= 0x80 && !b->failure) {
     b->at = start;
-    bytes_fail(b, memarg.align & 0x40 && memarg.align < 0x60 ? "malformed memop flags (multiple memories are not supported)"
-                                                             : "malformed memop flags");
+    bytes_fail(b, "malformed memop flags");
   }
+  if (flags & 0x40) memarg.memory = bytes_u32(b);
   memarg.offset = bytes_u32(b);
   return memarg;
-}
-
-void zero_read(Bytes *b) {
-  if (b->at < b->end && *b->at != 0) bytes_fail(b, "zero byte expected");
-  bytes_u8(b);
 }
 
 /* Both stand in the name: v128.load16_lane, v128.load8x8_s, i32x4.extract_lane. */

@@ -144,7 +144,7 @@ static bool memories_check(Rules *r) {
       return rule_fail(r, NULL, "memory size must be at most 65536 pages (4GiB)");
     }
     if (limits->min > limits->max) return rule_fail(r, NULL, "size minimum must not be greater than maximum");
-    if (i >= LIMIT_MEMORIES) return rule_fail(r, NULL, "multiple memories are not supported");
+    if (i >= LIMIT_MEMORIES) return rule_fail(r, NULL, "too many memories: %u, the limit is %d", r->module->memory_count, LIMIT_MEMORIES);
   }
   return true;
 }

@@ -45,8 +45,8 @@ static void immediate_skip(Skim *skim, Bytes *b, Immediate immediate) {
     case IMM_LABEL: case IMM_FUNCTION: case IMM_LOCAL: case IMM_GLOBAL: case IMM_TABLE: case IMM_ELEMENT: bytes_u32(b); break;
     case IMM_INDIRECT: case IMM_ELEMENT_TABLE: case IMM_TABLE_TABLE: bytes_u32(b), bytes_u32(b); break;
     case IMM_MEMARG: memarg_read(b); break;
-    case IMM_MEMORY: zero_read(b); break;
-    case IMM_MEMORY_MEMORY: zero_read(b), zero_read(b); break;
+    case IMM_MEMORY: bytes_u32(b); break;
+    case IMM_MEMORY_MEMORY: bytes_u32(b), bytes_u32(b); break;
     case IMM_I32: bytes_s32(b); break;
     case IMM_I64: bytes_s64(b); break;
     case IMM_F32: bytes_take(b, 4); break;
@@ -57,7 +57,7 @@ static void immediate_skip(Skim *skim, Bytes *b, Immediate immediate) {
     case IMM_SELECT: select_skip(b); break;
     case IMM_REFTYPE: reference_type_read(b); break;
     case IMM_DATA: data_skip(skim, b); break;
-    case IMM_DATA_MEMORY: data_skip(skim, b), zero_read(b); break;
+    case IMM_DATA_MEMORY: data_skip(skim, b), bytes_u32(b); break;
   }
 }
 

@@ -401,12 +401,13 @@ static bool global_set(Validator *v) {
 
 /* ---- memory ---- */
 
-static inline bool memory(Validator *v) { return v->module->memory_count > 0 || fail(v, "unknown memory 0"); }
+static inline bool memory(Validator *v, uint32_t index) { return index < v->module->memory_count || fail(v, "unknown memory %u", index); }
 
 static inline bool memarg(Validator *v) {
   Memarg arg;
   if (LIKELY(bytes_left(&v->b) >= 2 && v->b.at[0] < 32 && v->b.at[1] < 0x80)) {
     arg.align = v->b.at[0];
+    arg.memory = 0;
     v->b.at += 2;
   } else {
     arg = memarg_read(&v->b);
@@ -414,7 +415,7 @@ static inline bool memarg(Validator *v) {
   if (arg.align > natural_alignment[v->op - OP_I32_LOAD]) {
     return fail(v, "alignment must not be larger than natural: 2^%u for %s", arg.align, op_info[v->op].text);
   }
-  return memory(v);
+  return memory(v, arg.memory);
 }
 
 static bool data_index(Validator *v) {
@@ -497,9 +498,10 @@ static bool reference_function(Validator *v) {
 
 /* Loads and stores. */
 static bool memory_access(Validator *v) { return memarg(v) && shaped(v); }
-static bool memory_resize(Validator *v) { return zero_read(&v->b), memory(v) && shaped(v); }
-static bool memory_init(Validator *v) { return data_index(v) && (zero_read(&v->b), memory(v)) && shaped(v); }
-static bool memory_copy(Validator *v) { return zero_read(&v->b), zero_read(&v->b), memory(v) && shaped(v); }
+static bool memory_index(Validator *v) { return memory(v, bytes_u32(&v->b)); }
+static bool memory_resize(Validator *v) { return memory_index(v) && shaped(v); }
+static bool memory_init(Validator *v) { return data_index(v) && memory_index(v) && shaped(v); }
+static bool memory_copy(Validator *v) { return memory_index(v) && memory_index(v) && shaped(v); }
 
 static bool constant_i32(Validator *v) { return bytes_s32(&v->b), push(v, LUN_I32); }
 static bool constant_i64(Validator *v) { return bytes_s64(&v->b), push(v, LUN_I64); }
@@ -515,7 +517,7 @@ static bool lane(Validator *v, uint32_t lanes) {
 
 static bool vector_memarg(Validator *v) {
   Memarg arg = memarg_read(&v->b);
-  if (arg.align <= vector_alignment(v->op)) return memory(v);
+  if (arg.align <= vector_alignment(v->op)) return memory(v, arg.memory);
   return fail(v, "alignment must not be larger than natural: 2^%u for %s", arg.align, op_info[v->op].text);
 }
 

@@ -125,7 +125,8 @@ describe("what later versions bring", function()
       header .. section(1, "\1\x60\1\x6e\0"))
     told("malformed", "malformed form of a type: garbage collection is not supported (struct, type section)",
       header .. section(1, "\1\x5f\1\x7f\0"))
-    told("invalid", "multiple memories are not supported (memory #1)", header .. section(5, "\2\0\1\0\1"))
+    local memories = ("\0\0"):rep(101)
+    told("invalid", "too many memories: 101, the limit is 100 (memory #100)", header .. section(5, "\101" .. memories))
   end)
 end)
 
