@@ -75,7 +75,8 @@ typedef struct lun_error {
   lun_status kind;      /* LUN_OK: no error */
   lun_trap trap;        /* with LUN_TRAP */
   int32_t code;         /* with LUN_EXIT: the exact status, proc_exit(n) gives n */
-  uint64_t offset;      /* with LUN_MALFORMED and LUN_INVALID: byte in the module; else LUN_NO_OFFSET */
+  uint64_t offset;      /* with LUN_MALFORMED: byte in the module; with LUN_INVALID, too, where one is to blame; else
+                         * LUN_NO_OFFSET */
   char message[512];    /* one line, no newline at its end */
   char *detail;         /* further lines, or NULL; owned */
   lun_snapshot *stack;  /* the stack at the point of failure, or NULL; owned, dies with its store */
