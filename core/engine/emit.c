@@ -184,7 +184,7 @@ void settle_local(Translator *t, uint32_t local) {
 }
 
 void cut(Translator *t, size_t count, int32_t height) {
-  while (t->operands.count > count) pop(t);
+  while (!t->failed && t->operands.count > count) pop(t);
   t->height = height;
 }
 

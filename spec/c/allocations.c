@@ -1,0 +1,226 @@
+/* SPDX-License-Identifier: MIT */
+/* Every allocation fails in turn, once and from then on: whatever was asked for ends with LUN_NO_MEMORY or is done all the
+ * same, nothing leaks, and the store does the same work afterwards.
+ *
+ *   allocations GUEST     the module that allocations.wat describes
+ *
+ * The library is linked statically, with the allocator's functions wrapped (ld's --wrap), so that only what the library asks
+ * for is counted and fails; a sanitizer's allocator stays below. */
+#include <lunette/lunette.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+/* ---- the allocator ---- */
+static struct {
+  long until;        /* this many allocations succeed; negative: all */
+  bool goes_on;      /* the ones after the failing one fail, too */
+  bool has_failed;
+  long live, live_maps;
+} plan;
+
+static bool fails_now(void) {
+  if (plan.until < 0 || (plan.has_failed && !plan.goes_on)) return false;
+  if (plan.until > 0) return plan.until--, false;
+  return plan.has_failed = true;
+}
+
+#define REAL(result, name, ...) result __real_##name(__VA_ARGS__); result __wrap_##name(__VA_ARGS__)
+REAL(void *, malloc, size_t size);
+REAL(void *, calloc, size_t count, size_t size);
+REAL(void *, realloc, void *old, size_t size);
+REAL(void, free, void *memory);
+REAL(char *, strdup, const char *text);
+REAL(void *, mmap, void *at, size_t size, int protection, int flags, int fd, off_t offset);
+REAL(int, munmap, void *at, size_t size);
+REAL(int, mprotect, void *at, size_t size, int protection);
+
+static void *counted(void *memory) {
+  plan.live += memory != NULL;
+  return memory;
+}
+
+void *__wrap_malloc(size_t size) { return fails_now() ? NULL : counted(__real_malloc(size)); }
+void *__wrap_calloc(size_t count, size_t size) { return fails_now() ? NULL : counted(__real_calloc(count, size)); }
+void *__wrap_realloc(void *old, size_t size) {
+  if (fails_now()) return NULL;
+  void *memory = __real_realloc(old, size);
+  if (!old) plan.live += memory != NULL;
+  return memory;
+}
+void __wrap_free(void *memory) {
+  plan.live -= memory != NULL;
+  __real_free(memory);
+}
+char *__wrap_strdup(const char *text) { return fails_now() ? NULL : counted(__real_strdup(text)); }
+void *__wrap_mmap(void *at, size_t size, int protection, int flags, int fd, off_t offset) {
+  if (fails_now()) return MAP_FAILED;
+  void *memory = __real_mmap(at, size, protection, flags, fd, offset);
+  plan.live_maps += memory != MAP_FAILED;
+  return memory;
+}
+int __wrap_munmap(void *at, size_t size) {
+  plan.live_maps--;
+  return __real_munmap(at, size);
+}
+int __wrap_mprotect(void *at, size_t size, int protection) { return fails_now() ? -1 : __real_mprotect(at, size, protection); }
+
+/* ---- the work: everything between a store and its end ---- */
+typedef struct Work {
+  lun_store *store;
+  lun_module *module;
+  lun_imports *imports;
+  lun_instance *instance;
+  lun_where *where;
+  lun_attachment *attachment;
+  lun_error error;
+  long open;             /* calls that were heard and have not ended */
+} Work;
+
+static uint8_t guest[4096];
+static size_t guest_size;
+static int failures;
+
+static void fail(long nth, const char *what, const char *detail) {
+  failures++;
+  printf("not ok: allocation %ld fails %s: %s: %s\n", nth, plan.goes_on ? "and all after it" : "once", what, detail);
+}
+
+static void before(void *self, lun_call *call, const uint64_t *params) {
+  (void)params;
+  ((Work *)self)->open++;
+  lun_snapshot_destroy(lun_call_snapshot(call));
+}
+static void after(void *self, lun_call *call, const uint64_t *results) {
+  (void)call, (void)results;
+  ((Work *)self)->open--;
+}
+static void aborted(void *self, lun_call *call, const lun_error *error) {
+  (void)error;
+  ((Work *)self)->open--;
+  lun_snapshot_destroy(lun_call_snapshot(call));
+}
+
+static lun_choice choose(void *context, const lun_definition *definition, lun_instance *instance) {
+  static const lun_listener listener = { before, after, aborted };
+  Work *work = context;
+  (void)instance;
+  bool is_chosen = !work->where || lun_where_match(work->where, definition);
+  return (lun_choice){ is_chosen ? &listener : NULL, work };
+}
+
+static lun_status attach(Work *work, lun_attachment **out, lun_error *error) {
+  lun_attach_options options = { .name = "test", .params = true };
+  return lun_store_attach(work->store, choose, work, &options, out, error);
+}
+
+/* A host function: attaches and detaches within the run, and calls the guest. */
+static lun_status again(void *self, lun_call *call, const uint64_t *params, uint64_t *results, lun_error *error) {
+  lun_attachment *attachment;
+  lun_status status = attach(self, &attachment, error);
+  if (status != LUN_OK) return status;
+  lun_function *leaf = lun_instance_function(lun_call_instance(call), "leaf");
+  status = lun_function_invoke(leaf, params, results, error);
+  lun_attachment_detach(attachment, 0);
+  return status;
+}
+
+static lun_status import_all(Work *work) {
+  static const lun_type number = LUN_I32;
+  static const char *const names[] = { "n" };
+  const lun_host_function function = { .module = "host", .name = "again", .signature = { 1, 1, &number, &number },
+                                       .param_names = names, .callback = again, .self = work };
+  lun_extern memory = { .kind = LUN_EXTERN_MEMORY }, table = { .kind = LUN_EXTERN_TABLE }, global = { .kind = LUN_EXTERN_GLOBAL };
+  const uint64_t value = 16;
+  lun_error *error = &work->error;
+  lun_status status = lun_imports_create(work->store, &work->imports, error);
+  if (status == LUN_OK) status = lun_imports_add_host(work->imports, &function, error);
+  if (status == LUN_OK) status = lun_memory_create(work->store, 1, 4, &memory.as.memory, error);
+  if (status == LUN_OK) status = lun_imports_add(work->imports, "host", "memory", memory, error);
+  if (status == LUN_OK) status = lun_table_create(work->store, LUN_FUNCREF, 2, 10, &table.as.table, error);
+  if (status == LUN_OK) status = lun_imports_add(work->imports, "host", "table", table, error);
+  if (status == LUN_OK) status = lun_global_create(work->store, LUN_I32, false, &value, &global.as.global, error);
+  if (status == LUN_OK) status = lun_imports_add(work->imports, "host", "global", global, error);
+  return status;
+}
+
+static lun_status load(Work *work) {
+  static const char *const patterns[] = { "*", "!leaf" };
+  lun_error *error = &work->error;
+  lun_status status = lun_module_create(work->store, guest, guest_size, NULL, &work->module, error);
+  if (status == LUN_OK) status = lun_where_create(patterns, 2, &work->where, error);
+  if (status == LUN_OK) status = import_all(work);
+  if (status == LUN_OK) status = attach(work, &work->attachment, error);
+  if (status == LUN_OK) status = lun_instance_create(work->store, work->module, work->imports, NULL, &work->instance, error);
+  return status;
+}
+
+static lun_status run(Work *work) {
+  uint64_t slots[1] = { 0 };
+  lun_status status = lun_function_invoke(lun_instance_function(work->instance, "run"), NULL, slots, &work->error);
+  if (status != LUN_OK) return status;
+  if (slots[0] != 42) return lun_error_set(&work->error, LUN_USAGE, "run gave %d", (int)slots[0]);
+  lun_error trap = LUN_ERROR_INIT;
+  status = lun_function_invoke(lun_instance_function(work->instance, "trap"), slots, slots, &trap);
+  lun_error_clear(&trap);
+  if (status == LUN_TRAP) return LUN_OK;
+  return lun_error_set(&work->error, status == LUN_OK ? LUN_USAGE : status, "trap did not trap");
+}
+
+/* All of it; `text` is the failure's. Whatever happens, what was made is given back. */
+static lun_status work_do(lun_store *store, char *text, size_t room) {
+  Work work = { .store = store, .error = LUN_ERROR_INIT };
+  lun_status status = load(&work);
+  if (status == LUN_OK) status = run(&work);
+  if (status != LUN_OK && work.error.kind != status) status = LUN_USAGE;
+  snprintf(text, room, "%s: %s", lun_status_name(status), work.error.message);
+  if (work.open != 0) {
+    status = LUN_USAGE;
+    snprintf(text, room, "%ld calls have no end", work.open);
+  }
+  if (work.attachment) lun_attachment_detach(work.attachment, 0);
+  if (work.instance) lun_instance_close(work.instance);
+  lun_imports_destroy(work.imports);
+  lun_where_destroy(work.where);
+  lun_module_destroy(work.module);
+  lun_error_clear(&work.error);
+  return status;
+}
+
+/* False: no allocation was left to fail. */
+static bool try(long nth, bool goes_on) {
+  char text[600] = "";
+  lun_error error = LUN_ERROR_INIT;
+  lun_store *store = NULL;
+  memset(&plan, 0, sizeof plan);
+  plan.until = nth, plan.goes_on = goes_on;
+  lun_status status = lun_store_create(NULL, &store, &error);
+  if (status == LUN_OK) status = work_do(store, text, sizeof text);
+  else snprintf(text, sizeof text, "%s", error.message);
+  bool has_failed = plan.has_failed;
+  plan.until = -1;
+  lun_error_clear(&error);
+  if (status != LUN_OK && (!has_failed || status != LUN_NO_MEMORY)) fail(nth, "another status than no-memory", text);
+  if (store && work_do(store, text, sizeof text) != LUN_OK) fail(nth, "the store is of no use afterwards", text);
+  lun_store_destroy(store);
+  if (plan.live != 0 || plan.live_maps != 0) {
+    snprintf(text, sizeof text, "%ld pieces, %ld maps", plan.live, plan.live_maps);
+    fail(nth, "something leaks", text);
+  }
+  return has_failed;
+}
+
+int main(int count, char **arguments) {
+  FILE *file = count == 2 ? fopen(arguments[1], "rb") : NULL;
+  if (!file) return printf("usage: allocations GUEST\n"), 2;
+  guest_size = fread(guest, 1, sizeof guest, file);
+  fclose(file);
+  long tried = 0;
+  for (int goes_on = 0; goes_on < 2; goes_on++)
+    for (long nth = 0; try(nth, goes_on) && failures < 20; nth++) tried++;
+  if (tried < 100) failures++;
+  printf("%ld failing allocations, %d failures\n", tried, failures);
+  return failures > 0;
+}
