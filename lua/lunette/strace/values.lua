@@ -134,22 +134,23 @@ local function event(_, item)
   return "{" .. table.concat(parts, ", ") .. "}"
 end
 
-local function array(view, address, count, read, show)
+local function array(view, address, count, size, read, show)
   local items = {}
   count = count & 0xffffffff
+  if not wasi.holds(view.memory, address, count * size) then return nil end
   for i = 1, math.min(count, ITEMS_MOST) do
-    local item, size = read(view.memory, address, view.is_unstable)
-    if not item then return nil end
-    items[i] = show(view, item)
-    address = address + size
+    items[i] = show(view, read(view.memory, address + size * (i - 1), view.is_unstable))
   end
   return list(items, count)
 end
 
 --- [{clock, monotonic, 2ms}, {fd_read, 0<stdin>}]
-function values.subscriptions(view, address, count) return array(view, address, count, wasi.subscription, subscription) end
+function values.subscriptions(view, address, count)
+  return array(view, address, count, wasi.subscription_size(view.is_unstable), wasi.subscription, subscription)
+end
+
 --- [{fd_read, 5 bytes}]
-function values.events(view, address, count) return array(view, address, count, wasi.event, event) end
+function values.events(view, address, count) return array(view, address, count, wasi.event_size, wasi.event, event) end
 
 -- ---- structures ----
 local filetype = enum("filetype")
