@@ -368,6 +368,24 @@ fd_close(5<socket>) = 0
     for _, fd in ipairs(pair) do uv.fs_close(fd) end
   end)
 
+  it("reads the structures of wasi_unstable as they are there", function()
+    files.write(folder .. "/file", "0123456789")
+    uv.fs_utime(folder .. "/file", 1, 2)
+    app, told = open({ module = "wasi_unstable", dirs = { folder .. "::/" } })
+    local fd = file()
+    app.fd_seek(fd, -1, 1)
+    app.fd_seek(fd, 3, 2)
+    app.fd_filestat_get(fd)
+    app.memory:write(8000, ("<I8 I1 xxxxxxx I8 I4 xxxx I8 I8 I2 xxxxxx"):pack(7, 0, 9, 1, 1500, 0, 0))
+    app.raw.poll_oneoff(8000, 9000, 1, 1024)
+    expect([[
+fd_seek(4<file>, offset=-1, END) = 9
+fd_seek(4<file>, offset=3, SET) = 3
+fd_filestat_get(4<file>, {REGULAR_FILE, size=10, mtim=1970-01-01T00:00:02Z}) = 0
+poll_oneoff([{clock, monotonic, 1.5us}], [{clock}], 1) = 1
+]])
+  end)
+
   it("is shown here with every function, good and bad", function()
     local good, bad = { path_open = true, random_get = true }, { path_open = true, proc_exit = true, sched_yield = true }
     for name, result in files.read("spec/scripts/strace_spec.lua"):gmatch("\n([%w_]+)%([^\n]*%) = ([^\n ]+)[^\n]*") do
@@ -449,6 +467,19 @@ calls  errors  function
     assert.equal(101, strace(spec, 'lunette: strace: option groups cannot be "fil"; did you mean file?\n').status)
     spec[3] = "strace,style=gdb"
     strace(spec, 'lunette: strace: option style cannot be "gdb"; there are: lunette, wazero\n')
+  end)
+
+  it("closes the line of a call that is cut short", function()
+    local result = run {
+      guest = [[(module
+        (import "wasi_snapshot_preview1" "poll_oneoff" (func $poll (param i32 i32 i32 i32) (result i32)))
+        (memory (export "memory") 1)
+        (data (i32.const 16) "\01\00\00\00") (data (i32.const 24) "\00\e4\0b\54\02\00\00\00")
+        (func (export "_start") (drop (call $poll (i32.const 0) (i32.const 64) (i32.const 1) (i32.const 128)))))]],
+      "strace", "--timeout", "100ms", "app.wasm",
+    }
+    assert.equal(124, result.status)
+    assert.matches("^poll_oneoff%(%[{clock, monotonic, 10s}%], 0x40, 1%) = %? %(timeout[^\n]*%)\n", result.stderr)
   end)
 
   it("tells what is wrong as run does", function()

@@ -31,13 +31,24 @@ local function flags(kind)
   end
 end
 
--- Most rights: ~[those that are missing]; there are thirty.
-local function rights(_, bits)
+local function rights_text(bits)
   local all = wasi.flags.rights
   local names, rest = wasi.flag_names("rights", bits)
   if rest == 0 and #names == #all then return "ALL" end
   if rest ~= 0 or #names <= #all // 2 then return flags("rights")(nil, bits) end
   return ("~[%s]"):format(table.concat(wasi.flag_names("rights", ~bits & (1 << #all) - 1), "|"))
+end
+
+-- Most rights: ~[those that are missing]; there are thirty. A guest uses few sets of them, again and again.
+local known_rights = setmetatable({}, { __mode = "v" })
+
+local function rights(_, bits)
+  local kept = known_rights[bits]
+  if not kept then
+    kept = { rights_text(bits) }
+    known_rights[bits] = kept
+  end
+  return kept[1]
 end
 
 local function enum(kind)
