@@ -9,18 +9,19 @@ local run = require("spec.support.run")
 local text = require("lunette.strace.text")
 local uv = require("luv")
 local wasi = require("spec.support.wasi")
+local wazero = require("lunette.strace.wazero")
 
 -- The guest of spec.support.wasi, and a function that gives the lines of its calls since it was last asked.
 local function open(settings)
   local app, shown = wasi.open(settings), {}
   local known = descriptors.new()
-  app.lunette.factory(lines.factory({
+  app.showing = app.lunette.factory(lines.factory({
     write = function(line) shown[#shown + 1] = line .. "\n" end,
     most = 32,
     descriptors = known,
     wants = function() return true end,
   }))
-  app.lunette.factory(known.factory)
+  app.following = app.lunette.factory(known.factory)
   return app, function()
     local all = table.concat(shown)
     shown = {}
@@ -384,6 +385,28 @@ fd_seek(4<file>, offset=3, SET) = 3
 fd_filestat_get(4<file>, {REGULAR_FILE, size=10, mtim=1970-01-01T00:00:02Z}) = 0
 poll_oneoff([{clock, monotonic, 1.5us}], [{clock}], 1) = 1
 ]])
+  end)
+
+  it("takes whatever a guest passes, one line a call", function()
+    math.randomseed(1)
+    local odd = { 0, 1, 3, 4, 8, 64, 1024, 65528, 65535, 65536, -1, -8, 1 << 31, (1 << 31) - 1 }
+    file()
+    app.path_create_directory(3, "d")
+    told()
+    local as_wazero = app.lunette.factory(wazero.factory({ all = true }, false, function() end))
+    for _ = 1, 60 do
+      for _, row in ipairs(wasi.rows) do
+        local args = {}
+        for i, kind in ipairs(row.kinds) do
+          args[i] = (kind == "fd" and math.random(3) > 1) and math.random(0, 5) or odd[math.random(#odd)]
+        end
+        if row.group ~= "proc" then
+          app.raw[row.name](table.unpack(args))
+          assert.matches("^[%w_]+%([^\n%c]*%) = [^\n%c]+\n$", told())
+        end
+      end
+    end
+    assert.same({ 0, 0, 0 }, { app.showing.errors, app.following.errors, as_wazero.errors })
   end)
 
   it("is shown here with every function, good and bad", function()
