@@ -4,8 +4,12 @@
 local command = require("spec.support.command")
 local corpus = require("spec.support.corpus")
 local files = require("spec.support.files")
+local guest = require("spec.support.guest")
 local run = require("spec.support.run")
 local text = require("lunette.strace.text")
+local uv = require("luv")
+local wasi = require("spec.support.wasi")
+local wazero = require("lunette.strace.wazero")
 
 local host_script = command.root .. "/spec/support/scripts/wazero_host.lua"
 
@@ -20,7 +24,7 @@ local function given(name, folder)
   if name == "argsenv" then return { "--env", "A=alpha", "--env", "B=two words" }, { "one", "", "three" } end
   if name ~= "files" then return {}, {} end
   files.write(folder .. "/in.txt", "0123456789\n")
-  require("luv").fs_utime(folder .. "/in.txt", 1704164645, 1704164645)
+  uv.fs_utime(folder .. "/in.txt", 1704164645, 1704164645)
   return { "--dir", folder .. "::/" }, {}
 end
 
@@ -165,6 +169,41 @@ b)
       { "sock_recv", "iiiiii:i", 9, 1, 3, 3, 0, 1 }, { "sock_send", "iiiii:i", 9, 1, 3, 0, 0 },
       { "sock_send", "iiiii:i", 9, 1, 3, 7, 0 }, { "sock_shutdown", "ii:i", 9, 3 }, { "fd_write", "iiii:i", 2, 0, 0, 0 },
       { "proc_exit", "i:", 42 })
+  end)
+
+  it("shows what sockets give; the flags of what was received are those of the pointer", function()
+    local pair = uv.socketpair("stream", nil, { nonblock = false }, { nonblock = false })
+    local app, parts = wasi.open({ sockets = { pair[1] } }), {}
+    app.lunette.factory(wazero.factory({ sock = true }, true, function(line) parts[#parts + 1] = line end))
+    uv.fs_write(pair[2], "hello")
+    app.memory:write(1024, ("<I4 I4"):pack(1100, 4))
+    app.raw.sock_recv(3, 1024, 1, 1, 1032, 1036)
+    app.raw.sock_recv(3, 1024, 1, 0, 1032, 1037)
+    app.raw.sock_send(3, 1024, 1, 0, 1032)
+    app.raw.sock_shutdown(3, 1)
+    assert.equal([[
+==> wasi_snapshot_preview1.sock_recv(fd=3,ri_data=1024,ri_data_len=1,ri_flags=RECV_PEEK)
+<== (ro_datalen=4,ro_flags=,errno=ESUCCESS)
+==> wasi_snapshot_preview1.sock_recv(fd=3,ri_data=1024,ri_data_len=1,ri_flags=)
+<== (ro_datalen=4,ro_flags=RECV_DATA_TRUNCATED,errno=ESUCCESS)
+==> wasi_snapshot_preview1.sock_send(fd=3,si_data=1024,si_data_len=1,si_flags=)
+<== (so_datalen=4,errno=ESUCCESS)
+==> wasi_snapshot_preview1.sock_shutdown(fd=3,how=RD)
+<== errno=ESUCCESS
+]], table.concat(parts))
+    guest.close_all()
+    for _, fd in ipairs(pair) do uv.fs_close(fd) end
+  end)
+
+  it("begins again at the margin after a trap", function()
+    local app, parts = guest.open([[(module $m
+      (func $inner (param $deep i32) (if (local.get $deep) (then (unreachable))))
+      (func (export "outer") (param i32) (call $inner (local.get 0))))]]), {}
+    app.lunette.factory(wazero.factory({ all = true }, false, function(line) parts[#parts + 1] = line end))
+    pcall(app.instance.invoke, app.instance, "outer", 1)
+    app.instance:invoke("outer", 0)
+    assert.equal("--> m.$1(1)\n\t--> m.inner(deep=1)\n--> m.$1(0)\n\t--> m.inner(deep=0)\n\t<--\n<--\n", table.concat(parts))
+    guest.close_all()
   end)
 
   it("leaves out reads and writes of the standard descriptors, by signed number", function()
