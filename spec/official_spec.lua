@@ -25,7 +25,7 @@ end
 
 local wast = require("spec.support.wast")
 
-local function overturned(entry)
+local function is_overturned(entry)
   return entry.overturned_by == "2.0" or entry.overturned_by == "3.0" and entry.why:find("^multi%-memory")
 end
 
@@ -43,7 +43,7 @@ local refused_otherwise = {
 local function overturned_in(suite)
   local by_file = refused_otherwise[suite.folder] or {}
   for _, entry in ipairs(corpus.json(root .. "/OVERTURNED.json")) do
-    if entry.suite == suite.folder and overturned(entry) then
+    if entry.suite == suite.folder and is_overturned(entry) then
       by_file[entry.file] = by_file[entry.file] or {}
       by_file[entry.file][entry.line] = entry
     end

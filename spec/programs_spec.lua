@@ -158,6 +158,7 @@ for _, case in ipairs(cases) do
 
     it("behaves untraced", function() behaves(case, {}) end)
     it("behaves the same with -s count", function() behaves(case, { "-s", "count", "-o", "/dev/null" }) end)
+    it("behaves the same with -s strace", function() behaves(case, { "-s", "strace", "-o", "/dev/null" }) end)
     it("behaves the same with -s calltree", function()
       local script = (case.calls_total or 0) > many and "calltree,depth=3" or "calltree"
       behaves(case, { "-s", script, "-o", "/dev/null" })

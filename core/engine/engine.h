@@ -335,6 +335,7 @@ Walk walk_from_point(Store *store, const Point *point);
 bool walk_next(Walk *walk);
 /* UINT32_MAX: none. */
 uint32_t walk_offset(const Walk *walk);
+/* All but `origin` and `serial`, which say in which callback a borrowed frame was taken. */
 void walk_frame(const Walk *walk, lun_frame *out);
 uint32_t record_depth(Record *record);
 /* The true return word of the frame at fp, whose records begin at `record`. */

@@ -14,7 +14,7 @@ struct lun_snapshot {
 };
 
 static void keep(lun_snapshot *snapshot, const Walk *walk, uint64_t seen) {
-  lun_frame frame;
+  lun_frame frame = { .origin = NULL };
   walk_frame(walk, &frame);
   frame.slots = frame.function = NULL;
   if (seen < SNAPSHOT_INNER + SNAPSHOT_OUTER) {

@@ -46,23 +46,28 @@ Walk walk_from_point(Store *store, const Point *point) {
   return walk;
 }
 
-bool walk_next(Walk *walk) {
-  if (!walk->function) return false;
-  Slot *fp = walk->fp;
-  const Word *ret = word_at(fp[-1]);
-  while (walk->record && (walk->record->fp == fp) && walk->record->kind == RECORD_HOST) walk->record = walk->record->prev;
+/* The frame at fp was left by way of records, or by none: its true return word, with walk->record behind them. */
+static const Word *leave_frame(Walk *walk, const Word *ret) {
   while (ret == after_word || ret == bridge_word) {
-    while (walk->record->fp != fp || walk->record->kind == RECORD_HOST) walk->record = walk->record->prev;
+    while (walk->record->fp != walk->fp || walk->record->kind == RECORD_HOST) walk->record = walk->record->prev;
     ret = walk->record->ret;
     walk->record = walk->record->prev;
   }
-  if (ret == exit_word) {
+  return ret;
+}
+
+bool walk_next(Walk *walk) {
+  if (!walk->function) return false;
+  if (UNLIKELY(walk->function->callback))
+    while (walk->record && walk->record->fp == walk->fp && walk->record->kind == RECORD_HOST) walk->record = walk->record->prev;
+  const Word *ret = leave_frame(walk, word_at(walk->fp[-1]));
+  if (UNLIKELY(ret == exit_word)) {
     if (leave_run(walk)) return true;
     walk->function = NULL;
     return false;
   }
   walk->function = ret[-1].owner;
-  walk->fp = (Slot *)(uintptr_t)fp[-2];
+  walk->fp = (Slot *)(uintptr_t)walk->fp[-2];
   walk->pc = NULL;
   walk->offset = ret[-1].offset;
   walk->reentry = true_return(walk->fp, walk->record) == exit_word;
@@ -77,9 +82,13 @@ uint32_t walk_offset(const Walk *walk) {
 void walk_frame(const Walk *walk, lun_frame *out) {
   uint32_t offset = walk_offset(walk);
   const Function *function = walk->function;
-  *out = (lun_frame){ .definition = function->definition, .instance = function->instance,
-                      .offset = offset == UINT32_MAX ? LUN_NO_OFFSET : offset, .is_host = function->callback != NULL,
-                      .reentry = walk->reentry, .slots = walk->fp, .function = function };
+  out->definition = function->definition;
+  out->instance = function->instance;
+  out->offset = offset == UINT32_MAX ? LUN_NO_OFFSET : offset;
+  out->is_host = function->callback != NULL;
+  out->reentry = walk->reentry;
+  out->slots = walk->fp;
+  out->function = function;
 }
 
 uint32_t record_depth(Record *record) {

@@ -15,33 +15,31 @@ lun_stack lun_call_stack(const lun_call *call) {
                       .origin = record };
 }
 
-static Walk walk_of(const lun_stack *stack) {
-  Walk walk = { .store = stack->store, .record = stack->record, .function = stack->function, .fp = stack->fp, .offset = UINT32_MAX };
-  return walk;
-}
-
 static bool is_live(const Record *record, uint64_t serial) { return serial != 0 && record->serial == serial; }
 
 bool lun_stack_next(lun_stack *stack) {
   const Record *origin = stack->origin;
   if (!stack->function || !is_live(origin, stack->serial)) return false;
   Walk walk;
-  if (!(stack->flags & STACK_STARTED)) {
+  if (UNLIKELY(!(stack->flags & STACK_STARTED))) {
     walk = walk_from_record(stack->store, stack->record);
+    stack->flags |= STACK_STARTED;
+    stack->frame.origin = origin;
+    stack->frame.serial = stack->serial;
   } else {
-    walk = walk_of(stack);
+    walk.store = stack->store;
+    walk.record = stack->record;
+    walk.function = stack->function;
+    walk.fp = stack->fp;
     if (!walk_next(&walk)) {
       stack->function = NULL;
       return false;
     }
   }
-  stack->flags |= STACK_STARTED;
   stack->record = walk.record;
   stack->function = walk.function;
   stack->fp = walk.fp;
   walk_frame(&walk, &stack->frame);
-  stack->frame.origin = origin;
-  stack->frame.serial = stack->serial;
   return true;
 }
 

@@ -38,9 +38,13 @@ end
 
 -- "a+b" of the choices → { a = true, b = true }; without `several` the one word itself.
 local function chosen(owner, name, declaration, text, refuse)
-  local known, set = {}, {}
+  local known, words, set = {}, { text }, {}
   for _, choice in ipairs(declaration.choices) do known[choice] = true end
-  for word in text:gmatch(declaration.several and "[^%s,+|]+" or "^.*$") do
+  if declaration.several and text:find("[^%s,+|]") then
+    words = {}
+    for word in text:gmatch("[^%s,+|]+") do words[#words + 1] = word end
+  end
+  for _, word in ipairs(words) do
     if not known[word] then
       local nearest = core.nearest(word, declaration.choices)
       local hint = nearest and ("; did you mean %s?"):format(nearest)

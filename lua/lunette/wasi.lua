@@ -115,7 +115,7 @@ local texts = {
   EPIPE = "broken pipe", EPROTO = "protocol error", EPROTONOSUPPORT = "protocol not supported",
   EPROTOTYPE = "wrong type of protocol for the socket", ERANGE = "result too large", EROFS = "read-only file system",
   ESPIPE = "invalid seek", ESRCH = "no such process", ESTALE = "stale file handle", ETIMEDOUT = "connection timed out",
-  ETXTBSY = "text file busy", EXDEV = "cross-device link", ENOTCAPABLE = "not permitted by the descriptor's rights",
+  ETXTBSY = "text file busy", EXDEV = "cross-device link", ENOTCAPABLE = "capabilities insufficient",
 }
 
 --- 8 → "EBADF", "bad file descriptor"; above the last nil. The text is nil for ESUCCESS.
@@ -143,7 +143,7 @@ end
 
 -- kind → format and size of a plain result
 local plain = {
-  size = { "<I4", 4 }, fd = { "<i4", 4 }, filesize = { "<I8", 8 }, timestamp = { "<i8", 8 }, roflags = { "<I2", 2 },
+  size = { "<I4", 4 }, fd = { "<i4", 4 }, filesize = { "<i8", 8 }, timestamp = { "<i8", 8 }, roflags = { "<I2", 2 },
 }
 
 --- A result of that kind, or nil.
@@ -162,7 +162,7 @@ end
 
 function wasi.structures.filestat(memory, address, is_unstable)
   local size = is_unstable and 56 or 64
-  local format = is_unstable and "<i8 i8 I1 xxx I4 I8 i8 i8 i8" or "<i8 i8 I1 xxxxxxx i8 I8 i8 i8 i8"
+  local format = is_unstable and "<i8 i8 I1 xxx I4 i8 i8 i8 i8" or "<i8 i8 I1 xxxxxxx i8 i8 i8 i8 i8"
   local dev, ino, kind, links, length, atim, mtim, ctim = wasi.unpack(memory, address, format, size)
   return dev and { dev = dev, ino = ino, type = kind, links = links, size = length, atim = atim, mtim = mtim, ctim = ctim }
 end
@@ -194,22 +194,24 @@ function wasi.entries(memory, address, size)
   return text and list
 end
 
---- One subscription of poll_oneoff, and the size of one.
+--- The size of a subscription of poll_oneoff, and of an event.
+function wasi.subscription_size(is_unstable) return is_unstable and 56 or 48 end
+wasi.event_size = 32
+
+--- One subscription: { type=, fd= } or { type=0, id=, timeout=, flags= }; nil where it lies outside.
 function wasi.subscription(memory, address, is_unstable)
-  local size = is_unstable and 56 or 48
-  local text = wasi.bytes(memory, address, size)
-  if not text then return nil, size end
+  local text = wasi.bytes(memory, address, wasi.subscription_size(is_unstable))
+  if not text then return nil end
   local kind = text:byte(9)
-  if kind ~= 0 then return { type = kind, fd = (string.unpack("<i4", text, 17)) }, size end
-  local at = is_unstable and 25 or 17
-  local id, timeout, _, flags = string.unpack("<I4 xxxx I8 I8 I2", text, at)
-  return { type = kind, id = id, timeout = timeout, flags = flags }, size
+  if kind ~= 0 then return { type = kind, fd = (string.unpack("<i4", text, 17)) } end
+  local id, timeout, _, flags = string.unpack("<I4 xxxx i8 i8 I2", text, is_unstable and 25 or 17)
+  return { type = kind, id = id, timeout = timeout, flags = flags }
 end
 
---- One event of poll_oneoff, and the size of one.
+--- One event: { errno=, type=, bytes=, flags= }; nil where it lies outside.
 function wasi.event(memory, address)
-  local errno, kind, bytes, flags = wasi.unpack(memory, address, "<xxxxxxxx I2 I1 xxxxx I8 I2 xxxxxx", 32)
-  return errno and { errno = errno, type = kind, bytes = bytes, flags = flags }, 32
+  local errno, kind, bytes, flags = wasi.unpack(memory, address, "<xxxxxxxx I2 I1 xxxxx i8 I2 xxxxxx", wasi.event_size)
+  return errno and { errno = errno, type = kind, bytes = bytes, flags = flags }
 end
 
 return wasi

@@ -60,14 +60,14 @@ lunette: trap: out of bounds memory access
   it("of a run past its --timeout is 124, with and without a script", function()
     local guest = '(module (func (export "_start") (loop $l (br $l))))'
     for _, script in ipairs({ "", "count" }) do
-      local args = { guest = guest, "run", "--timeout", "50ms", "app.wasm" }
+      local args = { guest = guest, "run", "--timeout", "500ms", "app.wasm" }
       if script ~= "" then
         table.insert(args, 2, "-s")
         table.insert(args, 3, script)
       end
       local result = run(args)
       assert.equal(124, result.status)
-      local message = "lunette: timeout: the run took longer than 50ms\n  at _start %(app%) 0x%x+\n$"
+      local message = "lunette: timeout: the run took longer than 500ms\n  at _start %(app%) 0x%x+\n$"
       assert.is_truthy(result.stderr:match(message), result.stderr)
     end
   end)

@@ -94,6 +94,16 @@ describe("a definition", function()
     assert.equal("definition add (#1)", tostring(add))
   end)
 
+  it("tells which names come from the name section", function()
+    local _, add, nameless = table.unpack(guest.session().module(wat(text)):functions())
+    assert.same({ "add", "calc", 2 }, { add.own_name, add.own_module, add.named_locals })
+    assert.same({ 0 }, { nameless.named_locals, nameless.own_name })
+    local stripped = guest.session().module({ bytes = wat(text, { names = false }), name = "file" }):functions("add")[1]
+    assert.same({ "add", "file" }, { stripped.name, stripped.module })
+    assert.is_nil(stripped.own_name)
+    assert.is_nil(stripped.own_module)
+  end)
+
   it("is the same object each time", function()
     local module = guest.session().module(wat(text))
     local by_definition = {}

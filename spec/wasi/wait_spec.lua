@@ -123,7 +123,7 @@ describe("poll_oneoff", function()
 
   it("has larger subscriptions in wasi_unstable", function()
     local app = wasi.open({ module = "wasi_unstable" })
-    local wide = ("<I8I1xxxxxxxI8I4xxxxi8I8I2xxxxxx"):pack(5, CLOCK, 0xabcdef, MONOTONIC, 1000000, 0, 0)
+    local wide = ("<I8I1xxxxxxxI8I4xxxxi8I8I2xxxxxx"):pack(5, CLOCK, 0xabcdef, MONOTONIC, 60000000000, 0, 0)
     app.memory:write(1024, wide .. ("<I8I1xxxxxxxI4"):pack(6, FD_READ, 99) .. ("\0"):rep(36))
     assert.equal("ESUCCESS", app.raw.poll_oneoff(1024, 4096, 2, 512))
     assert.same({ 1, 6 }, { app.memory:u32(512), app.memory:u32(4096) })

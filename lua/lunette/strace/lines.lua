@@ -18,8 +18,8 @@ local wasi = require("lunette.wasi")
 local lines = {}
 
 -- ---- WASI: its row → steps, once ----
--- A step shows one param or more: { early = function(view, params) } before the call, or { late = function(view, params,
--- result) } once it has succeeded; where that gives nothing, or the call failed, `fallback(view, params)` stands.
+-- A step shows a param: { early = function(view, params) } before the call, or { late = function(view, params) } once it has
+-- succeeded; where that gives nothing, or the call failed, its fallback(view, params) stands.
 
 -- How many bytes of a buffer were filled: what the call gave, or all of it.
 local function filled(row, i)
@@ -35,7 +35,7 @@ end
 
 local function late(i, show) return { late = show, fallback = pointer_at(i) } end
 
--- Kinds that take the next param along, and how many params that makes.
+-- Kinds that are more than a number: function(row, i) → step, how many params it takes.
 local wide = {}
 
 function wide.path(_, i)
@@ -51,8 +51,7 @@ function wide.ciovs(_, i)
 end
 
 function wide.iovs(row, i)
-  -- sock_recv's count is not its last param
-  local counter = row.name == "sock_recv" and 5 or #row.kinds
+  local counter = row.name == "sock_recv" and 5 or #row.kinds -- where the count of bytes goes
   return late(i, function(view, params)
     return values.buffers(view, params[i], params[i + 1], wasi.result("size", view.memory, params[counter]))
   end), 1
@@ -88,8 +87,8 @@ local special = {
 -- Kinds that need no name beside them.
 local speaks_for_itself = { fd = true, size = true, ptr = true, whence = true }
 
-local function narrow(row, i, shows_name)
-  local kind, label = row.kinds[i], shows_name and row.params[i] .. "=" or ""
+local function narrow(row, i)
+  local kind, label = row.kinds[i], row.params[i] .. "="
   local result = kind:match("^=(.*)$")
   if result then
     local show = values.structures[result] or values.results[result]
@@ -107,7 +106,7 @@ local function narrow(row, i, shows_name)
   return { early = function(view, params) return label .. show(view, params[i]) end }
 end
 
--- Which result stands behind "=": the first of the plain ones, if the first and only size, descriptor, … there is.
+-- Which result stands behind "=": the number, descriptor or time that the call is made for, if it gives one of them.
 local function main_result(row)
   local found
   for i, kind in ipairs(row.kinds) do
@@ -126,7 +125,7 @@ local function steps_of(row)
   while i <= #row.kinds do
     local step, taken = special[row.name] and special[row.name][i], 1
     if not step and wide[row.kinds[i]] then step, taken = wide[row.kinds[i]](row, i) end
-    if i ~= main then steps[#steps + 1] = step or narrow(row, i, true) end
+    if i ~= main then steps[#steps + 1] = step or narrow(row, i) end
     i = i + taken
   end
   return steps, main and { index = main, show = values.results[row.kinds[main]:sub(2)] }

@@ -31,13 +31,24 @@ local function flags(kind)
   end
 end
 
--- Most rights: ~[those that are missing]; there are thirty.
-local function rights(_, bits)
+local function rights_text(bits)
   local all = wasi.flags.rights
   local names, rest = wasi.flag_names("rights", bits)
   if rest == 0 and #names == #all then return "ALL" end
   if rest ~= 0 or #names <= #all // 2 then return flags("rights")(nil, bits) end
   return ("~[%s]"):format(table.concat(wasi.flag_names("rights", ~bits & (1 << #all) - 1), "|"))
+end
+
+-- Most rights: ~[those that are missing]; there are thirty. A guest uses few sets of them, again and again.
+local known_rights = setmetatable({}, { __mode = "v" })
+
+local function rights(_, bits)
+  local kept = known_rights[bits]
+  if not kept then
+    kept = { rights_text(bits) }
+    known_rights[bits] = kept
+  end
+  return kept[1]
 end
 
 local function enum(kind)
@@ -134,22 +145,23 @@ local function event(_, item)
   return "{" .. table.concat(parts, ", ") .. "}"
 end
 
-local function array(view, address, count, read, show)
+local function array(view, address, count, size, read, show)
   local items = {}
   count = count & 0xffffffff
+  if not wasi.holds(view.memory, address, count * size) then return nil end
   for i = 1, math.min(count, ITEMS_MOST) do
-    local item, size = read(view.memory, address, view.is_unstable)
-    if not item then return nil end
-    items[i] = show(view, item)
-    address = address + size
+    items[i] = show(view, read(view.memory, address + size * (i - 1), view.is_unstable))
   end
   return list(items, count)
 end
 
 --- [{clock, monotonic, 2ms}, {fd_read, 0<stdin>}]
-function values.subscriptions(view, address, count) return array(view, address, count, wasi.subscription, subscription) end
+function values.subscriptions(view, address, count)
+  return array(view, address, count, wasi.subscription_size(view.is_unstable), wasi.subscription, subscription)
+end
+
 --- [{fd_read, 5 bytes}]
-function values.events(view, address, count) return array(view, address, count, wasi.event, event) end
+function values.events(view, address, count) return array(view, address, count, wasi.event_size, wasi.event, event) end
 
 -- ---- structures ----
 local filetype = enum("filetype")

@@ -91,7 +91,7 @@ end
 local params = {
   path = function(value, memory, size) return string_at(memory, value, size) end,
   clockid = function(value) return value >= 0 and value <= 1 and wasi.enums.clockid[value] or ("%d"):format(value) end,
-  siflags = function(value) return value == 0 and "" or ("%d"):format(value) end,
+  siflags = function(value) return value == 0 and "" or ("%d"):format(value & 0xffffffff) end,
 }
 for kind in pairs(wasi.flags) do
   params[kind] = params[kind] or function(value) return names(kind, value) end
@@ -141,7 +141,7 @@ local function split(row)
       name = own_names[row.name] and own_names[row.name][name] or name
       taken[#taken + 1] = { i, name .. "=", results[name == "resolution" and name or result] }
     elseif row.name == "fd_prestat_dir_name" and kind == "bytes" then
-      taken[#taken + 1] = { i, name .. "=", string_at }
+      taken[#taken + 1] = { i, name .. "=", wasi.bytes }
       i = i + 1
     else
       given[#given + 1] = { i, name .. "=", params[kind] or values[row.types[i]] }
