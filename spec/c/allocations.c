@@ -132,7 +132,8 @@ static lun_status import_all(Work *work) {
   static const char *const names[] = { "n" };
   const lun_host_function function = { .module = "host", .name = "again", .signature = { 1, 1, &number, &number },
                                        .param_names = names, .callback = again, .self = work };
-  lun_extern memory = { .kind = LUN_EXTERN_MEMORY }, table = { .kind = LUN_EXTERN_TABLE }, global = { .kind = LUN_EXTERN_GLOBAL };
+  lun_extern memory = { .kind = LUN_EXTERN_MEMORY }, table = { .kind = LUN_EXTERN_TABLE };
+  lun_extern global = { .kind = LUN_EXTERN_GLOBAL };
   const uint64_t value = 16;
   lun_error *error = &work->error;
   lun_status status = lun_imports_create(work->store, &work->imports, error);
