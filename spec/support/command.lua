@@ -26,6 +26,14 @@ local function collect(pipe, into)
   end)
 end
 
+-- Runs the loop until these handles are closed; others, which the spec itself may hold open, are not waited for.
+local function settle(handles)
+  for _, handle in ipairs(handles) do
+    while not handle:is_closing() do uv.run("once") end
+  end
+  uv.run("nowait")
+end
+
 -- options: stdin = text, env = {NAME = value | false}, only_env = true (nothing inherited), cwd = folder,
 -- timeout = seconds (60; then SIGKILL), stdout/stderr = an open descriptor in place of a pipe,
 -- on_stderr = function(chunk, kill) called as text comes.
@@ -53,7 +61,7 @@ function command.run(program, args, options)
   end)
   if not process then
     for _, handle in ipairs({ stdin, stdout, stderr, timer }) do handle:close() end
-    uv.run()
+    uv.run("nowait")
     error(("%s: %s"):format(program, pid), 2)
   end
   timer:start((options.timeout or 60) * 1000, 0, function()
@@ -77,9 +85,9 @@ function command.run(program, args, options)
   else
     stdin:close()
   end
-  uv.run()
+  settle({ timer, stdin, stdout, stderr })
   process:close()
-  uv.run()
+  uv.run("nowait")
   result.stdout, result.stderr = table.concat(out), table.concat(err)
   return result
 end

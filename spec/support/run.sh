@@ -15,12 +15,9 @@ case $LUNETTE_PRESET in
 esac
 export ASAN_OPTIONS="detect_stack_use_after_return=0:${ASAN_OPTIONS:-}" UBSAN_OPTIONS="print_stacktrace=1:${UBSAN_OPTIONS:-}"
 
+# A file that hangs is a failure, too.
 status=0
-if [ -n "$preload" ]; then
-  LD_PRELOAD=$preload lua5.4 /usr/bin/busted --shuffle "$file" >"$log" 2>&1 || status=$?
-else
-  lua5.4 /usr/bin/busted --shuffle "$file" >"$log" 2>&1 || status=$?
-fi
+timeout 900 env ${preload:+"LD_PRELOAD=$preload"} lua5.4 /usr/bin/busted --shuffle "$file" >"$log" 2>&1 || status=$?
 
 if [ ! -f "$LUNETTE_COUNTS" ]; then
   echo "$file: the process ended with status $status before its tests did" >>"$log"
