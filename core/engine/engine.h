@@ -131,6 +131,7 @@ struct lun_instance {
   bool is_closed;
   bool is_closing;          /* closed with frames on the stack: what it owns is freed when the last is gone */
   void *data;               /* the embedder's */
+  uint64_t serial;          /* increasing in its store */
   Instance *next;           /* in its store, newest first */
 };
 
@@ -241,6 +242,7 @@ struct lun_store {
   Type *buckets[256];
   Arena arena;              /* types, definitions and functions of hosts, instance names */
   Instance *instances;
+  uint64_t last_instance;
   VEC(Module *) modules;
   VEC(Memory *) memories;
   VEC(Table *) tables;

@@ -128,6 +128,7 @@ lun_status lun_instance_create(Store *store, Module *module, const lun_imports *
     return status;
   }
   /* From here on others may hold references to its functions: it stays in the store, made available or not. */
+  in->serial = ++store->last_instance;
   in->next = store->instances;
   store->instances = in;
   if (store->hooks) status = store->hooks->instance_made(store, in, error);
