@@ -61,7 +61,8 @@ static lun_status make_rest(Instance *in, lun_error *error) {
   for (uint32_t i = m->imported_globals; i < m->global_count; i++) {
     Slot value[2];
     constant_evaluate(in, &m->globals[i].init, value);
-    lun_status status = lun_global_create(in->store, m->globals[i].type.type, m->globals[i].type.is_mutable, value, &in->globals[i], error);
+    const GlobalType *type = &m->globals[i].type;
+    lun_status status = lun_global_create(in->store, type->type, type->is_mutable, value, &in->globals[i], error);
     if (status != LUN_OK) return status;
   }
   return LUN_OK;
