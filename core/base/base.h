@@ -35,7 +35,6 @@ uint64_t bytes_u64le(Bytes *b);
 /* LEB128 (core specification, 5.2.2): "integer representation too long", "integer too large", "unexpected end". */
 uint32_t bytes_u32_long(Bytes *b);
 int32_t bytes_s32_long(Bytes *b);
-uint64_t bytes_u64(Bytes *b);
 int64_t bytes_s33(Bytes *b);
 int64_t bytes_s64(Bytes *b);
 /* `size` bytes, borrowed; NULL where fewer are left. */

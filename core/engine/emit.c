@@ -297,8 +297,8 @@ void place_label(Translator *t, Control *control) {
   t->label = (uint32_t)t->code.count;
   for (int32_t word = control->chain; word >= 0;) {
     int32_t before = t->code.items[word].c;
-    if (t->code.items[word].handler == handler_of(CODE_BR) && !t->code.items[word].b && !vec_push(&t->label_branches, (uint32_t)word))
-      t->failed = true;
+    bool plain = t->code.items[word].handler == handler_of(CODE_BR) && !t->code.items[word].b;
+    if (plain && !vec_push(&t->label_branches, (uint32_t)word)) t->failed = true;
     t->code.items[word].c = (int32_t)t->code.count - word;
     word = before;
   }

@@ -131,6 +131,7 @@ struct lun_instance {
   bool is_closed;
   bool is_closing;          /* closed with frames on the stack: what it owns is freed when the last is gone */
   void *data;               /* the embedder's */
+  uint64_t serial;          /* increasing in its store */
   Instance *next;           /* in its store, newest first */
 };
 
@@ -241,6 +242,7 @@ struct lun_store {
   Type *buckets[256];
   Arena arena;              /* types, definitions and functions of hosts, instance names */
   Instance *instances;
+  uint64_t last_instance;
   VEC(Module *) modules;
   VEC(Memory *) memories;
   VEC(Table *) tables;
@@ -265,7 +267,6 @@ typedef struct HostEntry {
 /* ---- run.c: the handlers ---- */
 extern const Word exit_word[1], after_word[1], bridge_word[1];
 Handler handler_of(int code);        /* of code.h's enum Code */
-const char *handler_name(Handler handler);
 /* Runs from the function's entry word until op_exit or a failure; store->outcome tells. */
 void run_code(Store *store, Function *function, Slot *fp);
 extern const Handler handler_translate, handler_host, handler_enter, handler_enter0, handler_enter_traced, handler_closed;
@@ -376,7 +377,11 @@ bool instance_has_frames(const Instance *instance);
 /* Frees what closing instances hold, where their last frame is gone. */
 void closing_sweep(Store *store);
 
-static inline uint8_t *memory_data(const Instance *instance) { return instance && instance->memory ? instance->memory->data : NULL; }
-static inline uint64_t memory_bytes(const Instance *instance) { return instance && instance->memory ? instance->memory->bytes : 0; }
+static inline uint8_t *memory_data(const Instance *instance) {
+  return instance && instance->memory ? instance->memory->data : NULL;
+}
+static inline uint64_t memory_bytes(const Instance *instance) {
+  return instance && instance->memory ? instance->memory->bytes : 0;
+}
 
 #endif

@@ -61,7 +61,8 @@ static lun_status make_rest(Instance *in, lun_error *error) {
   for (uint32_t i = m->imported_globals; i < m->global_count; i++) {
     Slot value[2];
     constant_evaluate(in, &m->globals[i].init, value);
-    lun_status status = lun_global_create(in->store, m->globals[i].type.type, m->globals[i].type.is_mutable, value, &in->globals[i], error);
+    const GlobalType *type = &m->globals[i].type;
+    lun_status status = lun_global_create(in->store, type->type, type->is_mutable, value, &in->globals[i], error);
     if (status != LUN_OK) return status;
   }
   return LUN_OK;
@@ -128,6 +129,7 @@ lun_status lun_instance_create(Store *store, Module *module, const lun_imports *
     return status;
   }
   /* From here on others may hold references to its functions: it stays in the store, made available or not. */
+  in->serial = ++store->last_instance;
   in->next = store->instances;
   store->instances = in;
   if (store->hooks) status = store->hooks->instance_made(store, in, error);

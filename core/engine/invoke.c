@@ -18,7 +18,8 @@ lun_status safepoint(Store *store) {
   atomic_store(&store->limit, store->true_limit);
   uint32_t flags = atomic_fetch_and(&store->flags, ~(uint32_t)FLAG_POKE);
   if (flags & FLAG_LISTENER)
-    return lun_error_set(&store->error, LUN_LISTENER, "%s", store->listener_message ? store->listener_message : "a listener failed");
+    return lun_error_set(&store->error, LUN_LISTENER, "%s",
+                         store->listener_message ? store->listener_message : "a listener failed");
   if (flags & FLAG_STOP) {
     lun_error_set(&store->error, LUN_EXIT, "stopped with status %d", (int)store->stop_status);
     store->error.code = store->stop_status;

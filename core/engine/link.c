@@ -43,8 +43,9 @@ HostEntry *host_entry_create(Store *store, const lun_host_function *function, lu
   FunctionType type = { .signature = function->signature };
   HostEntry *entry = calloc(1, sizeof *entry);
   if (entry) {
-    entry->module = arena_string(&store->arena, function->module ? function->module : "", function->module ? strlen(function->module) : 0);
-    entry->name = arena_string(&store->arena, function->name ? function->name : "", function->name ? strlen(function->name) : 0);
+    const char *module = function->module ? function->module : "", *name = function->name ? function->name : "";
+    entry->module = arena_string(&store->arena, module, strlen(module));
+    entry->name = arena_string(&store->arena, name, strlen(name));
     entry->type = type_intern(store, &type);
     if (function->param_names) entry->param_names = copy_names(store, function->param_names, type.signature.param_count);
   }

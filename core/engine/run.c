@@ -423,14 +423,6 @@ static const Handler handlers[] = {
 };
 _Static_assert(COUNT_OF(handlers) == CODE_COUNT, "each instruction has a handler");
 
-static const char *const handler_names[] = {
-#define NAME(id) [CODE_##id] = #id,
-#define OP(code, id, text, immediate, signature, class) CODES_##class(NAME, id)
-#include "ops.def"
-#undef OP
-  CODE_LIST(NAME)
-};
-
 const Word exit_word[1] = { { { .handler = op_EXIT } } };
 const Word after_word[1] = { { { .handler = op_AFTER } } };
 const Word bridge_word[1] = { { { .handler = op_BRIDGE } } };
@@ -438,12 +430,6 @@ const Handler handler_translate = op_TRANSLATE, handler_host = op_HOST, handler_
               handler_enter_traced = op_ENTER_TRACED, handler_closed = op_CLOSED;
 
 Handler handler_of(int code) { return handlers[code]; }
-
-const char *handler_name(Handler handler) {
-  for (int code = 0; code < CODE_COUNT; code++)
-    if (handlers[code] == handler) return handler_names[code];
-  return "?";
-}
 
 void run_code(Store *store, Function *function, Slot *fp) {
   const Word *pc = &function->entry;

@@ -104,7 +104,8 @@ bool lun_table_set(Table *table, uint32_t index, uint64_t ref) {
   return true;
 }
 
-lun_status lun_global_create(Store *store, lun_type type, bool is_mutable, const uint64_t *value, Global_ **out, lun_error *error) {
+lun_status lun_global_create(Store *store, lun_type type, bool is_mutable, const uint64_t *value, Global_ **out,
+                             lun_error *error) {
   *out = NULL;
   Global_ *global = calloc(1, sizeof *global);
   if (!global || !vec_push(&store->globals, global)) {

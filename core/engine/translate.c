@@ -669,7 +669,8 @@ static void translate_instruction(Translator *t) {
 /* ---- the whole ---- */
 static bool add_local(Translator *t, lun_type type, int32_t *slot) {
   uint32_t width = lun_type_slots(type);
-  if (!vec_push(&t->local_slots, *slot) || !vec_push(&t->local_widths, (uint8_t)width) || !vec_push(&t->local_uses, 0u)) return false;
+  if (!vec_push(&t->local_slots, *slot) || !vec_push(&t->local_widths, (uint8_t)width)) return false;
+  if (!vec_push(&t->local_uses, 0u)) return false;
   *slot += (int32_t)width;
   return true;
 }

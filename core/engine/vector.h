@@ -24,14 +24,15 @@ static inline V128 vector_at(const uint64_t *slots) { V128 v; memcpy(&v, slots, 
 static inline void vector_put(uint64_t *slots, V128 v) { memcpy(slots, &v, sizeof v); }
 
 #define LANES(lane) (sizeof(V128) / sizeof(((V128 *)0)->lane[0]))
+#define EACH(lane) for (unsigned i = 0; i < LANES(lane); i++)
 #define VEC_UNARY(id, lane, expression) \
-  static inline V128 vec_##id(V128 x) { V128 r; for (unsigned i = 0; i < LANES(lane); i++) r.lane[i] = (expression); return r; }
+  static inline V128 vec_##id(V128 x) { V128 r; EACH(lane) r.lane[i] = (expression); return r; }
 #define VEC_BINARY(id, lane, expression) \
-  static inline V128 vec_##id(V128 x, V128 y) { V128 r; for (unsigned i = 0; i < LANES(lane); i++) r.lane[i] = (expression); return r; }
+  static inline V128 vec_##id(V128 x, V128 y) { V128 r; EACH(lane) r.lane[i] = (expression); return r; }
 #define VEC_TERNARY(id, lane, expression) \
-  static inline V128 vec_##id(V128 x, V128 y, V128 z) { V128 r; for (unsigned i = 0; i < LANES(lane); i++) r.lane[i] = (expression); return r; }
+  static inline V128 vec_##id(V128 x, V128 y, V128 z) { V128 r; EACH(lane) r.lane[i] = (expression); return r; }
 #define VEC_SHIFT(id, lane, expression) \
-  static inline V128 vec_##id(V128 x, uint32_t by) { V128 r; for (unsigned i = 0; i < LANES(lane); i++) r.lane[i] = (expression); return r; }
+  static inline V128 vec_##id(V128 x, uint32_t by) { V128 r; EACH(lane) r.lane[i] = (expression); return r; }
 #define VEC_TEST(id, lane, start, step) \
   static inline uint32_t vec_##id(V128 x) { uint32_t r = (start); for (unsigned i = 0; i < LANES(lane); i++) step; return r; }
 
@@ -62,7 +63,9 @@ FLOAT_COMPARES(F32X4, s32, f32)
 FLOAT_COMPARES(F64X2, s64, f64)
 
 /* ---- integers ---- */
-static inline int32_t saturate(int32_t value, int32_t least, int32_t most) { return value < least ? least : value > most ? most : value; }
+static inline int32_t saturate(int32_t value, int32_t least, int32_t most) {
+  return value < least ? least : value > most ? most : value;
+}
 
 #define INTEGERS(shape, s, u, mask) \
   VEC_UNARY(shape##_ABS, u, (uint64_t)(x.s[i] < 0 ? UINT64_C(0) - x.u[i] : x.u[i])) \
@@ -84,8 +87,10 @@ VEC_BINARY(I32X4_MUL, u32, x.u32[i] * y.u32[i])
 VEC_BINARY(I64X2_MUL, u64, x.u64[i] * y.u64[i])
 
 #define MINMAXES(shape, s, u) \
-  VEC_BINARY(shape##_MIN_S, s, x.s[i] < y.s[i] ? x.s[i] : y.s[i]) VEC_BINARY(shape##_MIN_U, u, x.u[i] < y.u[i] ? x.u[i] : y.u[i]) \
-  VEC_BINARY(shape##_MAX_S, s, x.s[i] > y.s[i] ? x.s[i] : y.s[i]) VEC_BINARY(shape##_MAX_U, u, x.u[i] > y.u[i] ? x.u[i] : y.u[i])
+  VEC_BINARY(shape##_MIN_S, s, x.s[i] < y.s[i] ? x.s[i] : y.s[i]) \
+  VEC_BINARY(shape##_MIN_U, u, x.u[i] < y.u[i] ? x.u[i] : y.u[i]) \
+  VEC_BINARY(shape##_MAX_S, s, x.s[i] > y.s[i] ? x.s[i] : y.s[i]) \
+  VEC_BINARY(shape##_MAX_U, u, x.u[i] > y.u[i] ? x.u[i] : y.u[i])
 MINMAXES(I8X16, s8, u8)
 MINMAXES(I16X8, s16, u16)
 MINMAXES(I32X4, s32, u32)
@@ -125,7 +130,8 @@ NARROW(I16X8_NARROW_I32X4_U, u16, s32, 0, UINT16_MAX)
   VEC_BINARY(shape##_EXTMUL_HIGH_##narrow##_S, to_s, \
              (type_s)((type_s)x.from_s[LANES(to_s) + i] * (type_s)y.from_s[LANES(to_s) + i])) \
   VEC_BINARY(shape##_EXTMUL_LOW_##narrow##_U, to_u, (type_u)((type_u)x.from_u[i] * (uint64_t)y.from_u[i])) \
-  VEC_BINARY(shape##_EXTMUL_HIGH_##narrow##_U, to_u, (type_u)((type_u)x.from_u[LANES(to_s) + i] * (uint64_t)y.from_u[LANES(to_s) + i]))
+  VEC_BINARY(shape##_EXTMUL_HIGH_##narrow##_U, to_u, \
+             (type_u)((type_u)x.from_u[LANES(to_s) + i] * (uint64_t)y.from_u[LANES(to_s) + i]))
 WIDEN(I16X8, I8X16, s16, u16, s8, u8, int16_t, uint16_t)
 WIDEN(I32X4, I16X8, s32, u32, s16, u16, int32_t, uint32_t)
 WIDEN(I64X2, I32X4, s64, u64, s32, u32, int64_t, uint64_t)
@@ -150,7 +156,8 @@ SPLAT(I32X4_SPLAT, u32, uint32_t)
 SPLAT(I64X2_SPLAT, u64, uint64_t)
 SPLAT(F32X4_SPLAT, u32, uint32_t)
 SPLAT(F64X2_SPLAT, u64, uint64_t)
-#define EXTRACT(id, lane, convert) static inline uint64_t vec_##id(V128 x, unsigned i) { return convert x.lane[i & (LANES(lane) - 1)]; }
+#define EXTRACT(id, lane, convert) \
+  static inline uint64_t vec_##id(V128 x, unsigned i) { return convert x.lane[i & (LANES(lane) - 1)]; }
 EXTRACT(I8X16_EXTRACT_LANE_S, s8, (uint32_t)(int32_t))
 EXTRACT(I8X16_EXTRACT_LANE_U, u8, )
 EXTRACT(I16X8_EXTRACT_LANE_S, s16, (uint32_t)(int32_t))

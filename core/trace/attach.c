@@ -39,7 +39,8 @@ static Choice *choice_of(lun_attachment *attachment, lun_choice answer) {
   if (attachment->table[slot]) return attachment->table[slot];
   Choice *choice = calloc(1, sizeof *choice);
   if (!choice) return NULL;
-  *choice = (Choice){ .listener = answer.listener, .self = answer.self, .attachment = attachment };
+  *choice = (Choice){ .listener = answer.listener, .self = answer.self, .attachment = attachment,
+                      .silent = attachment->paused ? SILENT_PAUSED : 0 };
   attachment->table[slot] = choice;
   attachment->table_count++;
   return choice;
@@ -178,25 +179,33 @@ static lun_status put_in_place(Store *store, lun_attachment *attachment, const A
   return LUN_OK;
 }
 
-static bool instances_in_order(Store *store, Instance ***out, size_t *count) {
-  *count = 0;
-  for (Instance *in = store->instances; in; in = in->next) ++*count;
-  *out = calloc(*count ? *count : 1, sizeof **out);
-  if (!*out) return false;
-  size_t i = *count;
-  for (Instance *in = store->instances; in; in = in->next) (*out)[--i] = in;
+typedef VEC(Instance *) Instances;
+
+/* Those made after `last`, oldest first. */
+static bool instances_since(Store *store, uint64_t last, Instances *out) {
+  out->count = 0;
+  for (Instance *in = store->instances; in && in->serial > last; in = in->next)
+    if (!vec_push(out, in)) return false;
+  for (size_t i = 0, j = out->count; i + 1 < j; i++) {
+    Instance *in = out->items[i];
+    out->items[i] = out->items[--j];
+    out->items[j] = in;
+  }
   return true;
 }
 
-/* Host functions that no instance imports are functions as well. */
+/* A factory may make instances: they are asked about as well. Newest first is how the store lists them. */
 static bool ask_all(Store *store, lun_attachment *attachment, Answers *answers) {
-  Instance **instances;
-  size_t count;
-  if (!instances_in_order(store, &instances, &count)) return false;
-  bool well = true;
-  for (size_t i = 0; i < count && well; i++)
-    if (!instances[i]->is_closed) well = ask(attachment, instances[i], answers);
-  free(instances);
+  Instances instances = { 0 };
+  uint64_t last = 0;
+  bool well = instances_since(store, last, &instances);
+  while (well && instances.count > 0) {
+    last = instances.items[instances.count - 1]->serial;
+    for (size_t i = 0; i < instances.count && well; i++)
+      if (!instances.items[i]->is_closed) well = ask(attachment, instances.items[i], answers);
+    well = well && instances_since(store, last, &instances);
+  }
+  vec_clear(&instances);
   return well;
 }
 
@@ -267,19 +276,31 @@ lun_status lun_store_attach(Store *store, lun_factory factory, void *context, co
   return lun_store_attach_multi(store, &entry, 1, context, options, out, error);
 }
 
-/* A new instance, after all that are there. */
+static lun_status attach_one(Store *store, lun_attachment *attachment, Instance *instance, lun_error *error) {
+  Answers answers = { 0 };
+  lun_status status = ask(attachment, instance, &answers) ? LUN_OK : no_memory(error);
+  if (status == LUN_OK && !attachment->detached) status = put_in_place(store, attachment, &answers, error);
+  vec_clear(&answers);
+  return status;
+}
+
+/* A new instance: asked of all that are attached now. Factories may attach and detach meanwhile, so each is held. */
 lun_status attach_instance(Store *store, Instance *instance, lun_error *error) {
-  for (lun_attachment *attachment = trace_of(store)->attachments, *next; attachment; attachment = next) {
-    Answers answers = { 0 };
+  VEC(lun_attachment *) held = { 0 };
+  lun_status status = LUN_OK;
+  for (lun_attachment *attachment = trace_of(store)->attachments; attachment; attachment = attachment->next) {
+    if (!vec_push(&held, attachment)) {
+      status = no_memory(error);
+      break;
+    }
     attachment->holders++;
-    lun_status status = ask(attachment, instance, &answers) ? LUN_OK : no_memory(error);
-    if (status == LUN_OK && !attachment->detached) status = put_in_place(store, attachment, &answers, error);
-    vec_clear(&answers);
-    next = attachment->next;
-    attachment_drop(attachment);
-    if (status != LUN_OK) return status;
   }
-  return LUN_OK;
+  for (size_t i = 0; i < held.count; i++) {
+    if (status == LUN_OK && !held.items[i]->detached) status = attach_one(store, held.items[i], instance, error);
+    attachment_drop(held.items[i]);
+  }
+  vec_clear(&held);
+  return status;
 }
 
 /* ---- taking away ---- */
@@ -302,9 +323,16 @@ static bool function_forget(Function *function, const lun_attachment *attachment
   return true;
 }
 
-static void mute_all(lun_attachment *attachment) {
+static void silence_all(lun_attachment *attachment, uint8_t why) {
   for (size_t i = 0; i < attachment->table_room; i++)
-    if (attachment->table[i]) attachment->table[i]->muted = true;
+    if (attachment->table[i]) attachment->table[i]->silent |= why;
+}
+
+void lun_attachment_pause(lun_attachment *attachment, bool pause) {
+  attachment->paused = pause;
+  if (pause) silence_all(attachment, SILENT_PAUSED);
+  for (size_t i = 0; i < attachment->table_room && !pause; i++)
+    if (attachment->table[i]) attachment->table[i]->silent &= (uint8_t)~SILENT_PAUSED;
 }
 
 void lun_attachment_detach(lun_attachment *attachment, unsigned flags) {
@@ -312,12 +340,12 @@ void lun_attachment_detach(lun_attachment *attachment, unsigned flags) {
   if (attachment->detached) return;
   attachment->detached = true;
   attachment->dropped = (flags & LUN_DROP) != 0;
-  if (attachment->dropped) mute_all(attachment);
+  if (attachment->dropped) silence_all(attachment, SILENT_MUTED);
   unlink_attachment(store->trace, attachment);
   /* A call that is being told now goes on with its set: only where a set cannot be replaced its choices fall silent. */
   for (Instance *in = store->instances; in; in = in->next)
     for (uint32_t i = 0; i < in->own_count; i++)
-      if (!function_forget(&in->own[i], attachment)) mute_all(attachment);
+      if (!function_forget(&in->own[i], attachment)) silence_all(attachment, SILENT_MUTED);
   attachment_drop(attachment);
 }
 

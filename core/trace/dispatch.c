@@ -15,12 +15,15 @@ static __attribute__((noinline, cold)) void settle_failures(Store *store, Record
   while (from > 0 && trace->failures.items[from - 1].record == record) from--;
   for (size_t i = from; i < trace->failures.count; i++) {
     Failure failure = trace->failures.items[i];
-    lun_attachment *attachment = failure.choice->attachment;
+    Choice *choice = ((const Set *)record->set)->choices[failure.index];
+    lun_attachment *attachment = choice->attachment;
+    /* What report asks about its call is its own listener's. */
+    record->current = failure.index;
     const char *message = failure.message ? failure.message : "a listener failed";
     attachment->errors++;
     if (attachment->options.report) {
       attachment->reporting++;
-      attachment->options.report(attachment->context, attachment, record, failure.choice->self, message);
+      attachment->options.report(attachment->context, attachment, record, choice->self, message);
       attachment->reporting--;
     }
     if (attachment->options.on_error == LUN_ON_ERROR_STOP) {
@@ -29,8 +32,8 @@ static __attribute__((noinline, cold)) void settle_failures(Store *store, Record
       failure.message = NULL;
       store->pending = 1;
       store_raise(store, FLAG_LISTENER);
-    } else if (!failure.choice->muted) {
-      failure.choice->muted = true;
+    } else if (!(choice->silent & SILENT_MUTED)) {
+      choice->silent |= SILENT_MUTED;
       attachment->muted++;
     }
     free(failure.message);
@@ -54,7 +57,7 @@ static inline void tell_before(Store *store, Record *record, const Set *set, uin
   const Choice *choice = set->choices[index];
   Hearing *hearing = &record->hearings[index];
   hearing->data = NULL;
-  hearing->heard = !choice->muted && (LIKELY(store->runs == 1) || !is_at_work(store, choice->attachment));
+  hearing->heard = !choice->silent && (LIKELY(store->runs == 1) || !is_at_work(store, choice->attachment));
   if (!hearing->heard || !choice->listener->before) return;
   record->current = index;
   choice->listener->before(choice->self, record, params);
@@ -170,12 +173,11 @@ const TraceHooks trace_hooks = {
 
 void lun_call_fail(lun_call *call, const char *message) {
   if (call->kind != RECORD_CALL || call->phase == PHASE_NONE) return;
-  const Set *set = call->set;
   call->failed = true;
   if (call->phase == PHASE_BEFORE) call->hearings[call->current].heard = false;
   size_t size = strlen(message) + 1;
   char *copy = malloc(size);
   if (copy) memcpy(copy, message, size);
-  Failure failure = { call, set->choices[call->current], copy };
+  Failure failure = { call, call->current, copy };
   if (!vec_push(&trace_of(call->function->store)->failures, failure)) free(copy);
 }

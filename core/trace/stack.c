@@ -45,13 +45,15 @@ bool lun_stack_next(lun_stack *stack) {
 
 static const Slot *frame_params(const Function *function, const Slot *fp, const Record *origin, bool *exact) {
   if (exact) *exact = function->callback || !function->writes_params;
-  if (fp == origin->fp && function == origin->function) {
-    /* The call itself: in after its params are overwritten by the results. */
-    if (origin->phase != PHASE_BEFORE && origin->phase != PHASE_HOST && origin->params) {
+  for (const Record *record = origin; record && record->fp >= fp; record = record->prev) {
+    if (record->kind != RECORD_CALL || record->fp != fp) continue;
+    /* In after, this call's own or that of a callback further out, the results stand where the params were. */
+    if (record->phase == PHASE_AFTER && !record->params) return NULL;
+    if ((record->phase == PHASE_AFTER || record->phase == PHASE_ABORT) && record->params) {
       if (exact) *exact = true;
-      return origin->params;
+      return record->params;
     }
-    if (origin->phase == PHASE_AFTER) return NULL;
+    break;
   }
   return fp - 2 - function->type->slots;
 }

@@ -9,12 +9,14 @@
 
 #include "engine.h"
 
+enum { SILENT_MUTED = 1, SILENT_PAUSED = 2 };
+
 /* One listener of one attachment; the same (listener, self) has the same choice for every function. */
 typedef struct Choice {
   const lun_listener *listener;
   void *self;
   lun_attachment *attachment;
-  bool muted;               /* not for new calls */
+  uint8_t silent;           /* SILENT_…: not for new calls */
 } Choice;
 
 typedef struct Set {
@@ -38,13 +40,13 @@ struct lun_attachment {
   uint64_t holders;         /* sets that name it, and the handle */
   uint64_t functions, errors, muted;
   uint32_t reporting;       /* its report at work */
-  bool detached, dropped;
+  bool detached, dropped, paused;
 };
 
 /* A listener that failed while an event was delivered. */
 typedef struct Failure {
   const Record *record;
-  Choice *choice;
+  uint32_t index;           /* in the record's set */
   char *message;
 } Failure;
 

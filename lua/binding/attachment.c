@@ -273,6 +273,7 @@ static int prepare(lua_State *L) {
   read_members(L, attachment, 2);
   check_options(L, 3);
   options->on_error = on_error_of(L, 3, attachment);
+  attachment->stops = options->on_error == LUN_ON_ERROR_STOP;
   options->params = option(L, 3, "params");
   options->reentrant = option(L, 3, "reentrant");
   lua_getfield(L, 3, "name");
@@ -345,7 +346,7 @@ static int get_name(lua_State *L) {
 
 static int get_functions(lua_State *L) {
   const Attachment *attachment = self(L);
-  lua_pushinteger(L, (lua_Integer)(attachment->handle ? lun_attachment_functions(attachment->handle) : attachment->functions));
+  lua_pushinteger(L, (lua_Integer)(attachment->handle ? lun_attachment_functions(attachment->handle) : 0));
   return 1;
 }
 
@@ -355,14 +356,18 @@ static int get_calls(lua_State *L) {
 }
 
 static int get_errors(lua_State *L) {
-  const Attachment *attachment = self(L);
-  lua_pushinteger(L, (lua_Integer)(attachment->handle ? lun_attachment_errors(attachment->handle) : attachment->errors));
+  lua_pushinteger(L, (lua_Integer)self(L)->errors);
   return 1;
 }
 
 static int get_muted(lua_State *L) {
-  const Attachment *attachment = self(L);
-  lua_pushinteger(L, (lua_Integer)(attachment->handle ? lun_attachment_muted(attachment->handle) : attachment->muted));
+  lua_pushinteger(L, (lua_Integer)self(L)->muted);
+  return 1;
+}
+
+static int get_detached(lua_State *L) {
+  const Attachment *attachment = object_check_closed(L, 1, &attachment_class);
+  lua_pushboolean(L, !attachment->handle);
   return 1;
 }
 
@@ -376,21 +381,23 @@ static int attachment_detach(lua_State *L) {
     drop = option(L, 2, "drop");
   }
   if (!handle) return 0;
-  attachment->errors = lun_attachment_errors(handle);
-  attachment->muted = lun_attachment_muted(handle);
   attachment->handle = NULL;
   lun_attachment_detach(handle, drop ? LUN_DROP : 0);
   return 0;
 }
 
-static int attachment_pause(lua_State *L) {
-  self(L)->paused = true;
+static int pause_set(lua_State *L, bool pause) {
+  const Attachment *attachment = self(L);
+  if (attachment->handle) lun_attachment_pause(attachment->handle, pause);
   return 0;
 }
 
+static int attachment_pause(lua_State *L) {
+  return pause_set(L, true);
+}
+
 static int attachment_resume(lua_State *L) {
-  self(L)->paused = false;
-  return 0;
+  return pause_set(L, false);
 }
 
 static int attachment_tostring(lua_State *L) {
@@ -403,7 +410,8 @@ static int attachment_tostring(lua_State *L) {
 
 static const Field fields[] = {
   { "name", get_name, NULL },     { "functions", get_functions, NULL }, { "calls", get_calls, NULL },
-  { "errors", get_errors, NULL }, { "muted", get_muted, NULL },         { NULL, NULL, NULL },
+  { "errors", get_errors, NULL }, { "muted", get_muted, NULL },         { "detached", get_detached, NULL },
+  { NULL, NULL, NULL },
 };
 static const luaL_Reg methods[] = {
   { "detach", attachment_detach }, { "pause", attachment_pause }, { "resume", attachment_resume }, { NULL, NULL },

@@ -13,6 +13,7 @@ typedef struct Listener {
   Attachment *attachment;
   int before, after, abort;  /* anchors, or LUA_NOREF */
   bool reported;             /* its first failure has been told */
+  bool muted;                /* it has failed: the engine tells it no new call */
   char *failure;             /* text and traceback of the last one, until it is told */
 } Listener;
 
@@ -34,9 +35,10 @@ struct Attachment {
   BoxPool boxes;
   int self, problem, known;  /* anchors: the userdata; a factory's error; Lua listener → Listener */
   int on_error;              /* anchor of a function, or LUA_NOREF */
-  bool attaching, has_problem, paused, released;
+  bool attaching, has_problem, released;
+  bool stops;                /* a failure ends the run, and mutes nobody */
   uint64_t calls;
-  uint64_t functions, errors, muted;  /* when it was detached */
+  uint64_t errors, muted;    /* counted here, since a listener may fail after it has been detached */
 };
 
 /* ---- listener.c ---- */

@@ -126,8 +126,33 @@ int session_fail(lua_State *L, Session *session, const Entry *entry, lun_error *
 }
 
 /* ---- from Lua ---- */
+static int text_of(lua_State *L) {
+  luaL_tolstring(L, 1, NULL);
+  return 1;
+}
+
+/* Pushes what the raised value at index 1 says: a text itself, others by their __tostring. One that has none, or whose
+ * own fails, is named by its type. */
+static const char *push_raised(lua_State *L) {
+  int type = lua_type(L, 1);
+  if (type == LUA_TSTRING || type == LUA_TNUMBER) {
+    lua_pushvalue(L, 1);
+    return lua_tostring(L, -1);
+  }
+  if (luaL_getmetafield(L, 1, "__tostring") != LUA_TNIL) {
+    lua_pop(L, 1);
+    lua_pushcfunction(L, text_of);
+    lua_pushvalue(L, 1);
+    if (lua_pcall(L, 1, 1, 0) == LUA_OK) return lua_tostring(L, -1);
+    lua_pop(L, 1);
+    return lua_pushfstring(L, "a %s was raised, whose __tostring fails", lua_typename(L, type));
+  }
+  if (type != LUA_TNIL && type != LUA_TBOOLEAN) return lua_pushfstring(L, "a %s was raised", lua_typename(L, type));
+  return luaL_tolstring(L, 1, NULL);
+}
+
 int error_text_handler(lua_State *L) {
-  const char *text = luaL_tolstring(L, 1, NULL);
+  const char *text = push_raised(L);
   luaL_traceback(L, L, text, 1);
   return 1;
 }
@@ -143,7 +168,7 @@ int error_host_handler(lua_State *L) {
   const char *text, *end;
   if (object && object->head.session == session && kind_of_run(object->kind)) return 1;
   lua_settop(L, 1);
-  text = luaL_tolstring(L, 1, NULL);
+  text = push_raised(L);
   object = object_new(L, &error_class, session, sizeof *object);
   object->kind = LUN_HOST;
   object->offset = LUN_NO_OFFSET;

@@ -35,6 +35,24 @@ static void remember(lua_State *L, Session *session) {
   lua_pop(L, 2);
 }
 
+/* Takes the one at index 1 off the list. Needs no memory. */
+static void forget(lua_State *L, Session *session) {
+  lua_Integer count, at = 1;
+  session_anchors(L, session);
+  lua_rawgeti(L, -1, session->instances);
+  for (count = (lua_Integer)lua_rawlen(L, -1); at <= count; at++) {
+    lua_rawgeti(L, -1, at);
+    bool found = lua_rawequal(L, -1, 1);
+    lua_pop(L, 1);
+    if (found) break;
+  }
+  for (; at <= count; at++) {
+    lua_rawgeti(L, -1, at + 1);
+    lua_rawseti(L, -2, at);
+  }
+  lua_pop(L, 2);
+}
+
 /* All between creating the list and giving it up; what fails in Lua is left on top. */
 static bool make(lua_State *L, Making *making, lun_module *module, const char *name, lun_instance **out, lun_error *error) {
   bool ok;
@@ -219,7 +237,9 @@ static int instance_functions(lua_State *L) {
 
 static int instance_close(lua_State *L) {
   const Handle *handle = object_check_closed(L, 1, &instance_class);
-  if (!handle->head.session->closed) lun_instance_close(handle->pointer);
+  if (handle->head.session->closed) return 0;
+  lun_instance_close(handle->pointer);
+  forget(L, handle->head.session);
   return 0;
 }
 

@@ -67,13 +67,18 @@ static bool report_to_function(const Attachment *attachment, const char *text) {
 }
 
 void listener_report(void *context, lun_attachment *handle, lun_call *call, void *self, const char *message) {
-  const Attachment *attachment = context;
+  Attachment *attachment = context;
   Listener *listener = self;
   const char *text = listener->failure ? listener->failure : message;
   (void)handle, (void)call;
+  attachment->errors++;
   if (attachment->on_error == LUA_NOREF || !report_to_function(attachment, text)) {
     if (!listener->reported) session_message(attachment->head.session, text);
     listener->reported = true;
+  }
+  if (!attachment->stops && !listener->muted) {
+    listener->muted = true;
+    attachment->muted++;
   }
   free(listener->failure);
   listener->failure = NULL;
@@ -150,7 +155,6 @@ static void hear_before_only(void *self, lun_call *call, const uint64_t *params)
   Listener *listener = self;
   Attachment *attachment = listener->attachment;
   CallBox *box;
-  if (attachment->paused) return;
   attachment->calls++;
   if (!take(listener, call, &box)) return;
   tell_before(listener, call, params, box);
@@ -162,7 +166,6 @@ static void hear_before(void *self, lun_call *call, const uint64_t *params) {
   Attachment *attachment = listener->attachment;
   void **data = lun_call_data(call);
   CallBox *box;
-  if (attachment->paused) return; /* the slot stays empty: nor does the call's end tell anything */
   attachment->calls++;
   if (listener->before == LUA_NOREF) {
     *data = &heard_mark;

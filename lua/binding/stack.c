@@ -56,9 +56,14 @@ void stack_push_owned(lua_State *L, Session *session, lun_snapshot *snapshot) {
   hold(L, object, lun_snapshot_retain(snapshot));
 }
 
+/* The callback that it was borrowed from is over. */
+static bool is_stale(const StackObject *object) {
+  return object->box && (!object->box->call || object->box->serial != object->serial);
+}
+
 static StackObject *self(lua_State *L) {
   StackObject *object = object_check(L, 1, &stack_class);
-  if (object->box && (!object->box->call || object->box->serial != object->serial))
+  if (is_stale(object))
     luaL_error(L, "stale frame: the callback that this stack came from is over");
   return object;
 }
@@ -157,8 +162,12 @@ static void add_snapshot(luaL_Buffer *buffer, const lun_snapshot *snapshot) {
 }
 
 static int stack_tostring(lua_State *L) {
-  StackObject *object = self(L);
+  const StackObject *object = object_check_closed(L, 1, &stack_class);
   luaL_Buffer buffer;
+  if (object->head.session->closed || is_stale(object)) {
+    lua_pushstring(L, object->head.session->closed ? "stack (its session is closed)" : "stack (stale)");
+    return 1;
+  }
   luaL_buffinit(L, &buffer);
   if (object->snapshot) {
     add_snapshot(&buffer, object->snapshot);

@@ -95,6 +95,7 @@ api.rows = {
   { "attachment.calls", "integer", "how many calls it has heard" },
   { "attachment.errors", "integer", "how often its listeners failed" },
   { "attachment.muted", "integer", "how many of its listeners are muted for that" },
+  { "attachment.detached", "boolean", "whether it has been detached" },
   { "attachment:detach", "([{drop=true}])", "at once for new calls; with drop, open calls get neither after nor abort" },
   { "attachment:pause", "()", "hears no new calls" },
   { "attachment:resume", "()", "hears them again" },

@@ -74,6 +74,7 @@ local function attach(session, owner, members, wanted, settings)
   for _, member in ipairs(members) do member.where = compiled end
   local attachment = core.attach(session:open(), members, passed)
   if compiled ~= nil then
+    session:forget_detached()
     session.attached[#session.attached + 1] = { attachment = attachment, where = wanted, compiled = compiled, owner = owner }
     if #session.core.instances > 0 then session:check_wheres() end
   end
@@ -110,14 +111,18 @@ function calls.hex(_, _, value) return render.hex(value) end
 function calls.json(_, _, value) return render.json(value) end
 
 --- A further session, with store, output and API of its own.
-function calls.session(_, _, settings) return sessions.create(settings or {}).api end
+function calls.session(_, _, settings) return sessions.create(settings == nil and {} or settings).api end
 
 function calls.close(session) session:close() end
 
 -- ---- fields that are looked up when they are read ----
 local fields = {}
 function fields.guest(session) return session.guest end
-function fields.instances(session) return session.core and session:open().instances or {} end
+-- A list of its own, so that the instances can be closed in a loop over it.
+function fields.instances(session)
+  local instances = session.core and session:open().instances or {}
+  return table.move(instances, 1, #instances, 1, {})
+end
 function fields.where(session) return session.default_where or "*" end
 
 -- ---- the API table ----
@@ -141,10 +146,27 @@ local function bind(session, owner, api, call)
   end
 end
 
+-- What went wrong with out:NAME's arguments, as the caller knows them: the number `before` stand in front of his.
+local function misuse(problem, name, before)
+  if type(problem) ~= "string" then return problem end
+  local number, reason = problem:match("^bad argument #(%d+) to '[^']*' (.*)$")
+  if number then return ("bad argument #%d to '%s' %s"):format(number - before, name, reason) end
+  return (problem:gsub(" to 'format'", (" to '%s'"):format(name)))
+end
+
 local function output(session)
   local out = {}
-  function out.write(_, ...) return session:open():write(...) end
-  function out.printf(_, ...) return session:open():write(string.format(...)) end
+  function out.write(_, ...)
+    local inner = session:open()
+    local good, written, text, kind = pcall(inner.write, inner, ...)
+    if not good then error(misuse(written, "write", 1), 2) end
+    return written, text, kind
+  end
+  function out.printf(_, ...)
+    local good, text = pcall(string.format, ...)
+    if not good then error(misuse(text, "printf", 0), 2) end
+    return session:open():write(text)
+  end
   return out
 end
 
@@ -187,13 +209,29 @@ local function modules_of(instances)
   return modules
 end
 
--- A where is judged once, when there are functions; one that is a Lua function knows best itself.
+-- Those that are still attached.
+local function remaining(attached)
+  local list = {}
+  for _, entry in ipairs(attached) do
+    if not entry.attachment.detached then list[#list + 1] = entry end
+  end
+  return list
+end
+
+--- Drops what has been detached, whenever the list has grown to twice of what there was.
+function Session:forget_detached()
+  if #self.attached < self.attached_limit then return end
+  self.attached = remaining(self.attached)
+  self.attached_limit = math.max(16, 2 * #self.attached)
+end
+
+-- A where is judged once, when there are functions, and not kept after that; one that is a Lua function knows best itself.
 local function unjudged(session)
   local list = {}
-  for _, entry in ipairs(session.attached) do
-    if not entry.judged and type(entry.where) ~= "function" then list[#list + 1] = entry end
-    entry.judged = true
+  for _, entry in ipairs(remaining(session.attached)) do
+    if type(entry.where) ~= "function" then list[#list + 1] = entry end
   end
+  session.attached = {}
   return list
 end
 
@@ -259,7 +297,7 @@ function Session:close_at_end()
 end
 
 local function new(fresh)
-  fresh.attached, fresh.exits, fresh.scripts = {}, {}, {}
+  fresh.attached, fresh.attached_limit, fresh.exits, fresh.scripts = {}, 16, {}, {}
   local session = setmetatable(fresh, Session)
   session.api = session:api_for(nil)
   return session
@@ -274,7 +312,24 @@ end
 
 local setting_names = { "output", "stack", "max_memory", "message", "strict" }
 
+local expected = {
+  output = "a path, \"stdout\", \"stderr\" or a descriptor",
+  stack = "a number of bytes",
+  max_memory = "a number of bytes",
+  message = "a function",
+}
+
+local function is_count(value) return math.type(value) == "integer" and value >= 0 end
+
+local fits = {
+  output = function(value) return type(value) == "string" or is_count(value) and value < 1 << 31 end,
+  stack = is_count,
+  max_memory = is_count,
+  message = function(value) return type(value) == "function" end,
+}
+
 local function check_settings(settings)
+  if type(settings) ~= "table" then error("session: options must be a table, not a " .. type(settings), 0) end
   local known = {}
   for _, name in ipairs(setting_names) do known[name] = true end
   for name in pairs(settings) do
@@ -282,6 +337,11 @@ local function check_settings(settings)
       local nearest = core.nearest(tostring(name), setting_names)
       local hint = nearest and ("; did you mean '%s'?"):format(nearest) or ""
       error(("session: no such option: %s%s"):format(tostring(name), hint), 0)
+    end
+    local value = settings[name]
+    if fits[name] and not fits[name](value) then
+      local got = type(value) == "number" and tostring(value) or "a " .. type(value)
+      error(("session: %s must be %s, not %s"):format(name, expected[name], got), 0)
     end
   end
 end

@@ -7,6 +7,18 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* The allocator's own count, where no sanitizer stands in its place. */
+#if defined(__GLIBC__) && !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+#define COUNTS_ALLOCATIONS
+static unsigned long allocated;
+void *__libc_malloc(size_t size);
+void *__libc_calloc(size_t count, size_t size);
+void *__libc_realloc(void *old, size_t size);
+void *malloc(size_t size) { return allocated++, __libc_malloc(size); }
+void *calloc(size_t count, size_t size) { return allocated++, __libc_calloc(count, size); }
+void *realloc(void *old, size_t size) { return allocated++, __libc_realloc(old, size); }
+#endif
+
 static lun_store *store;
 static lun_instance *guest;
 static char heard[1 << 16];
@@ -523,7 +535,18 @@ static void expire_before(void *self, lun_call *c, const uint64_t *params) {
   lun_store_expire(lun_call_store(c));
 }
 
+static void stop_after(void *self, lun_call *c, const uint64_t *results) {
+  after(self, c, results);
+  lun_store_stop(lun_call_store(c), 3);
+}
+
 static void ended(void) {
+  static const lun_listener late_stop = { NULL, stop_after, NULL };
+  static const Only at_leaf = { "leaf", &late_stop, NULL };
+  lun_attachment *stopper = attach(&at_leaf, NULL);
+  expect("R4 a stop in the last after of all still is the run's end", call("leaf", 1) == LUN_EXIT);
+  expect_text("R4 with no abort, since no call is open", "after leaf = 2\n");
+  lun_attachment_detach(stopper, 0);
   static const lun_listener stopping = { stop_before, after, aborted }, interrupting = { interrupt_before, after, aborted },
                             expiring = { expire_before, after, aborted };
   static const Only stop = { "middle", &stopping, NULL }, interrupt = { "spin", &interrupting, NULL },
@@ -575,6 +598,142 @@ static void closed(lun_module *module, lun_imports *imports) {
   lun_attachment_detach(two, 0);
 }
 
+/* ---- R8, R15: factories and instances; factories that attach, detach and make instances ---- */
+static lun_module *the_module;
+static lun_imports *the_imports;
+static lun_attachment *asked_first, *asked_second;
+static unsigned asked, wanted_index, index_errors;
+static bool make_one, detach_both;
+
+static lun_instance *make_instance(void) {
+  lun_error error = LUN_ERROR_INIT;
+  lun_instance *made = NULL;
+  if (lun_instance_create(store, the_module, the_imports, "made", &made, &error) != LUN_OK) printf("# %s\n", error.message);
+  return made;
+}
+
+static lun_choice ask_and_act(void *context, const lun_definition *definition, lun_instance *instance) {
+  (void)context, (void)instance;
+  asked++;
+  if (lun_definition_index(definition) == 0) wanted_index = 0;
+  index_errors += lun_definition_index(definition) != wanted_index++;
+  if (make_one && asked == 3) {
+    make_one = false;
+    make_instance();
+  }
+  if (detach_both && asked == 3) {
+    lun_attachment_detach(asked_second, 0);
+    lun_attachment_detach(asked_first, 0);
+  }
+  return (lun_choice){ NULL, NULL };
+}
+static lun_choice ask_nothing(void *context, const lun_definition *definition, lun_instance *instance) {
+  (void)context, (void)definition, (void)instance;
+  return (lun_choice){ NULL, NULL };
+}
+
+static lun_instance *seen_instance;
+static bool same_instance = true;
+static void instance_before(void *self, lun_call *c, const uint64_t *params) {
+  (void)self, (void)params;
+  seen_instance = lun_call_instance(c);
+  same_instance = same_instance && seen_instance == guest;
+}
+static void instance_after(void *self, lun_call *c, const uint64_t *results) {
+  (void)self, (void)results;
+  same_instance = same_instance && lun_call_instance(c) == guest;
+}
+
+static void factories(void) {
+  lun_error error = LUN_ERROR_INIT;
+  unsigned functions = lun_module_function_count(the_module);
+  if (lun_store_attach(store, ask_and_act, NULL, NULL, &asked_first, &error)) exit(1);
+  unsigned instances = asked / functions;
+  expect("R8 asked once per definition, in index order", asked == instances * functions && instances >= 1 && index_errors == 0);
+  asked = 0;
+  make_instance();
+  expect("R8 and again for each instance made later", asked == functions && index_errors == 0);
+  lun_attachment_detach(asked_first, 0);
+  asked = 0, make_one = true, index_errors = 0;
+  if (lun_store_attach(store, ask_and_act, NULL, NULL, &asked_first, &error)) exit(1);
+  expect("R8 an instance that a factory makes while it attaches is asked about, too", asked == (instances + 2) * functions);
+  if (lun_store_attach(store, ask_nothing, NULL, NULL, &asked_second, &error)) exit(1);
+  asked = 0, detach_both = true;
+  expect("R7 a factory may detach its own attachment and the next one", make_instance() != NULL && asked == 3);
+  static const lun_listener watch = { instance_before, instance_after, NULL };
+  static const Only all = { NULL, &watch, NULL };
+  lun_attachment *one = attach(&all, &(lun_attach_options){ .instance = guest });
+  call("host", 2);
+  expect("R15 the callee's instance, of a host function the importing one, the same in before and after", same_instance);
+  lun_attachment_detach(one, 0);
+}
+
+/* ---- R2, R9, R11 once more: paused, failing beside others, nested in after ---- */
+static void call_rec(void *self, lun_call *c, const uint64_t *results) {
+  (void)self, (void)c, (void)results;
+  call("host", 1);
+}
+static void look_out(void *self, lun_call *c, const uint64_t *params) {
+  (void)self, (void)params;
+  lun_stack stack = lun_call_stack(c);
+  while (lun_stack_next(&stack)) {
+    bool exact;
+    const uint64_t *p = lun_stack_params(&stack, &exact);
+    say("%s%s ", lun_definition_name(stack.frame.definition), p ? "" : " gone");
+  }
+  say("\n");
+}
+static void report_and_call(void *context, lun_attachment *attachment, lun_call *c, void *self, const char *message) {
+  (void)context, (void)attachment, (void)c, (void)self, (void)message;
+  call("leaf", 50);
+}
+
+static void once_more(void) {
+  static const lun_listener rec = { NULL, call_rec, NULL }, looker = { look_out, NULL, NULL }, bad = { fail_before, NULL, NULL };
+  static const Only at_middle = { "middle", &rec, NULL }, at_plain = { "plain", &looker, NULL },
+                    bad_middle = { "middle", &bad, NULL }, both = { "middle leaf", &teller, NULL };
+  lun_attachment *one = attach(&at_middle, NULL), *two = attach(&at_plain, NULL);
+  call("outer", 1);
+  expect_text("R11 params are gone where an after further out shows results", "plain host middle gone outer \n");
+  lun_attachment_detach(one, 0);
+  lun_attachment_detach(two, 0);
+  one = attach(&bad_middle, &(lun_attach_options){ .report = report_and_call });
+  two = attach(&both, NULL);
+  call("outer", 1);
+  expect_text("R17 what a report calls is told to the others",
+              "before middle(2)\nbefore middle(2)\nbefore leaf(50)\nafter leaf = 51\nbefore leaf(12)\nafter leaf = 13\n"
+              "after middle = 13\n");
+  lun_attachment_detach(one, 0);
+  lun_attachment_pause(two, true);
+  call("outer", 1);
+  expect_text("paused, it hears nothing", "");
+  lun_attachment_pause(two, false);
+  call("leaf", 1);
+  expect_text("and then again", "before leaf(1)\nafter leaf = 2\n");
+  lun_attachment_detach(two, 0);
+}
+
+/* ---- R13: no allocation per event, by the allocator's own count ---- */
+static void nothing_before(void *self, lun_call *c, const uint64_t *params) { (void)self, (void)c, (void)params; }
+static void nothing_after(void *self, lun_call *c, const uint64_t *results) { (void)self, (void)c, (void)results; }
+
+static void allocations(void) {
+#ifdef COUNTS_ALLOCATIONS
+  static const lun_listener nothing = { nothing_before, nothing_after, NULL };
+  static const Only all = { NULL, &nothing, NULL };
+  lun_attachment *one = attach(&all, &(lun_attach_options){ .params = true });
+  call("deep", 1000);
+  unsigned long before_run = allocated;
+  call("deep", 1000);
+  unsigned long once = allocated - before_run;
+  call("deep", 100), call("deep", 1000);
+  expect("R13 no allocation per event", once <= 4 && allocated - before_run <= 3 * 4);
+  lun_attachment_detach(one, 0);
+#else
+  (void)nothing_before, (void)nothing_after;
+#endif
+}
+
 static void add_host(lun_imports *imports, const char *name, uint32_t params, uint32_t results, lun_host_callback callback) {
   static const lun_type types[] = { LUN_I32 };
   lun_error error = LUN_ERROR_INIT;
@@ -609,6 +768,10 @@ int main(int argc, char **argv) {
   tails();
   ended();
   closed(module, imports);
+  the_module = module, the_imports = imports;
+  factories();
+  once_more();
+  allocations();
   lun_imports_destroy(imports);
   lun_module_destroy(module);
   lun_store_destroy(store);

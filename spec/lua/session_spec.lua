@@ -51,6 +51,63 @@ describe("a session", function()
     assert.same({ 1, -1 }, { grower:invoke("grow", 2), grower:invoke("grow", 1) })
   end)
 
+  it("says what its options must be", function()
+    local lunette = require("lunette")
+    for text, settings in pairs({ ["options must be a table, not a string"] = "x", ["output must be a path"] = { output = {} },
+      ["stack must be a number of bytes, not -1"] = { stack = -1 }, ["max_memory must be a number"] = { max_memory = "x" },
+      ["message must be a function, not a boolean"] = { message = true } }) do
+      local problem = failure(lunette.session, settings)
+      assert.is_truthy(problem:find("session: " .. text, 1, true) or problem:find(text, 1, true), problem)
+    end
+  end)
+
+  it("names the caller's line and argument where out is used wrongly", function()
+    local out = guest.session().out
+    local here = "session_spec.lua:" .. debug.getinfo(1, "l").currentline .. ": "
+    local problems = {
+      failure(function() out:printf("%d\n", 1.5) end),
+      failure(function() out:write(nil) end),
+      failure(function() out:write("a", {}) end),
+      failure(function() out:printf("%y", 1) end),
+    }
+    local line = tonumber(here:match("%d+"))
+    for i, text in ipairs({ "bad argument #2 to 'printf' (number has no integer representation)",
+      "bad argument #1 to 'write' (string expected", "bad argument #2 to 'write' (string expected, got table)", "invalid conversion '%y' to 'printf'" }) do
+      assert.is_truthy(problems[i]:find(("session_spec.lua:%d: %s"):format(line + 1 + i, text), 1, true), problems[i])
+    end
+  end)
+
+  it("forgets what was detached and closed", function()
+    local session = guest.session()
+    local module = session.module(wat(text))
+    local function rounds(count)
+      for _ = 1, count do session.on("f", function() end):detach() end
+      collectgarbage()
+      collectgarbage()
+      return collectgarbage("count")
+    end
+    local before = rounds(100)
+    assert.is_true(rounds(3000) < before + 40)
+    local first, second = session.instantiate(module), session.instantiate(module)
+    before = rounds(100)
+    assert.is_true(rounds(3000) < before + 40)
+    for _, instance in ipairs(session.instances) do
+      if instance == first then instance:close() end
+    end
+    assert.same({ second }, session.instances)
+    for _, instance in ipairs(session.instances) do instance:close() end
+    assert.same({}, session.instances)
+  end)
+
+  it("does not complain about a where that was detached before there were functions", function()
+    local session, messages = guest.session()
+    session.on("nothing", function() end):detach()
+    session.on("nowhere", function() end)
+    session.instantiate(session.module(wat(text)))
+    assert.equal(1, #messages)
+    assert.is_truthy(messages[1]:find("nowhere", 1, true))
+  end)
+
   it("names the nearest option and the nearest field", function()
     local lunette = require("lunette")
     assert.is_truthy(failure(lunette.session, { outptu = 1 }):find("no such option: outptu; did you mean 'output'?", 1, true))

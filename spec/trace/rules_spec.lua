@@ -429,6 +429,19 @@ describe("R7 detach with a call open", function()
     app.instance:invoke("deep", 0)
     assert.same({ "before deep 2", "before deep 1", "after deep 1", "after deep 2", "before deep 0", "after deep 0" }, events)
   end)
+
+  it("is no parent of calls while it is paused", function()
+    local app = ways()
+    local parents, first, attachment = {}, nil, nil
+    attachment = app.lunette.on("deep", { before = function(call, n)
+      first = first or call.id
+      parents[n] = call.parent_id
+      if n == 3 then attachment:pause() end
+    end })
+    app.lunette.on("deep", function(_, n) if n == 1 then attachment:resume() end end)
+    app.instance:invoke("deep", 3)
+    assert.same({ [0] = first }, parents)
+  end)
 end)
 
 describe("R8 a factory", function()
@@ -504,6 +517,28 @@ describe("R9 an error in a listener", function()
     assert.equal(1, #app.messages)
     assert.is_truthy(app.messages[1]:match("^[^\n]*rules_spec.lua:%d+: oops\nstack traceback:\n"), app.messages[1])
     assert.same({ 1, 1 }, { attachment.errors, attachment.muted })
+  end)
+
+  it("counts where the listener detached itself before", function()
+    local app = ways()
+    local attachment
+    attachment = app.lunette.on("gives", function()
+      attachment:detach()
+      error("oops")
+    end)
+    app.instance:invoke("gives")
+    assert.same({ 1, 1, 1, true }, { #app.messages, attachment.errors, attachment.muted, attachment.detached })
+  end)
+
+  it("names what was raised: a table, or its own text", function()
+    for text, value in pairs({ ["a table was raised\n"] = {},
+      ["mine\n"] = setmetatable({}, { __tostring = function() return "mine" end }),
+      ["a table was raised, whose __tostring fails\n"] = setmetatable({}, { __tostring = function() error("x") end }) }) do
+      local app = ways()
+      app.lunette.on("gives", function() error(value) end)
+      app.instance:invoke("gives")
+      assert.equal(text, app.messages[1]:sub(1, #text))
+    end
   end)
 
   it("in before counts as not delivered: neither after nor abort follows", function()
@@ -810,9 +845,9 @@ describe("R12 the stack", function()
     end)
     app.instance:invoke("a", 0)
     for _, use in ipairs({
-      function() return #stack end, function() return stack[1] end, function() return tostring(stack) end,
-      function() return frame:params() end,
+      function() return #stack end, function() return stack[1] end, function() return frame:params() end,
     }) do assert.is_truthy(failure(use):find("stale frame", 1, true)) end
+    assert.equal("stack (stale)", tostring(stack))
     assert.is_truthy(failure(function() return call_kept.id end):find("stale call", 1, true))
     assert.equal("b", frame.definition.name)
     app.instance:invoke("a", 0)
@@ -980,6 +1015,14 @@ describe("R16 a host function", function()
     assert.is_true(rawequal(value, err.value))
     assert.same({ "before f 1", "before h 1", "abort h host", "abort f host" }, events)
     assert.equal(2, #err.stack)
+  end)
+
+  it("keeps the first value where that one's __tostring raises, too", function()
+    local value = setmetatable({}, { __tostring = function() error("second") end })
+    local app = with(function() error(value) end)
+    local err = failure(app.instance.invoke, app.instance, "f", 1)
+    assert.is_true(rawequal(value, err.value))
+    assert.same({ "host", "a table was raised, whose __tostring fails" }, { err.kind, err.message })
   end)
 
   it("tells place and traceback of its error", function()

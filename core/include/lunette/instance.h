@@ -51,7 +51,8 @@ typedef struct lun_host_function {
 LUN_API LUN_MUST_CHECK lun_status lun_imports_create(lun_store *store, lun_imports **out, lun_error *error);
 /* Instances made from the list keep working. NULL is ignored. */
 LUN_API void lun_imports_destroy(lun_imports *imports);
-LUN_API LUN_MUST_CHECK lun_status lun_imports_add_host(lun_imports *imports, const lun_host_function *function, lun_error *error);
+LUN_API LUN_MUST_CHECK lun_status lun_imports_add_host(lun_imports *imports, const lun_host_function *function,
+                                                       lun_error *error);
 /* One thing under a name; or everything that an instance exports, under a module name. */
 LUN_API LUN_MUST_CHECK lun_status lun_imports_add(lun_imports *imports, const char *module, const char *name, lun_extern item,
                                                   lun_error *error);

@@ -6,6 +6,9 @@
  *
  * A *factory* is asked once per definition, when it is attached and for each instance made later, which listener to
  * use; none costs nothing at run time. An *attachment* is one or several factories put to work on the store.
+ * Stopping the run (lun_store_stop, LUN_ON_ERROR_STOP) in the after of the outermost call is told to the embedder, although
+ * every call has had its after.
+ *
  * Separate attachments nest: before in order of attachment, after and abort in reverse. The factories of one
  * attachment are told in the order given, all three events alike. Which listeners hear a call is frozen when it is
  * entered: attaching and detaching, at any time and from any callback, works from the next call on. */
@@ -56,7 +59,7 @@ typedef struct lun_attach_options {
 } lun_attach_options;
 
 /* `context` goes to the factory, report and release. Fails with LUN_NO_MEMORY and then attaches nothing (release is
- * not called). */
+ * not called). While the guest runs a function can have at most 112 listeners; at rest any number. */
 LUN_API LUN_MUST_CHECK lun_status lun_store_attach(lun_store *store, lun_factory factory, void *context,
                                                    const lun_attach_options *options, lun_attachment **out, lun_error *error);
 /* Several factories as one attachment. */
@@ -71,6 +74,8 @@ LUN_API LUN_MUST_CHECK lun_status lun_store_attach_multi(lun_store *store, const
 #define LUN_DROP 1u  /* calls that are open get neither after nor abort */
 /* At once for new calls. The handle is dead afterwards. */
 LUN_API void lun_attachment_detach(lun_attachment *attachment, unsigned flags);
+/* Paused it hears no new calls; those it has open still get their after or abort. */
+LUN_API void lun_attachment_pause(lun_attachment *attachment, bool pause);
 LUN_API uint64_t lun_attachment_functions(const lun_attachment *attachment); /* how many (instance, function) it listens to */
 LUN_API uint64_t lun_attachment_errors(const lun_attachment *attachment);
 LUN_API uint64_t lun_attachment_muted(const lun_attachment *attachment);     /* listeners (self pointers) muted */
