@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* What the command needs of the Lua binding: to open it in a Lua state, to lend it a store and an output that the
- * command has made, and to pass modules, instances and functions to and fro.
+ * command has made, and to pass modules and instances to it.
  *
  * The usual course of a command:
  *
@@ -49,7 +49,6 @@ void binding_adopt(lua_State *L, const binding_loan *loan);
 /* The session lets go of the loan: all of its objects answer "session is closed" from here on. Its host functions and
  * listeners give up their Lua values when the store is destroyed, so the Lua state must live until then. */
 void binding_release(lua_State *L, int session);
-bool binding_is_closed(lua_State *L, int session);
 
 /* Adds what lunette.host{…} has registered in the session's scripts. */
 LUN_MUST_CHECK lun_status binding_add_hosts(lua_State *L, int session, lun_imports *imports, lun_error *error);
@@ -57,16 +56,7 @@ LUN_MUST_CHECK lun_status binding_add_hosts(lua_State *L, int session, lun_impor
 /* Pushes the Lua object of a thing of the session's store: always the same object for the same thing. */
 void binding_push_module(lua_State *L, int session, lun_module *module); /* the module stays the caller's */
 void binding_push_instance(lua_State *L, int session, lun_instance *instance);
-void binding_push_function(lua_State *L, int session, lun_function *function);
-void binding_push_definition(lua_State *L, int session, const lun_definition *definition);
-/* Pushes an err object made from `error`, which is emptied. */
-void binding_push_error(lua_State *L, int session, lun_error *error);
 
-/* The thing behind an object; NULL where it is no such object or its session is closed. */
-lun_store *binding_to_store(lua_State *L, int session);
-lun_module *binding_to_module(lua_State *L, int index);
-lun_instance *binding_to_instance(lua_State *L, int index);
-lun_function *binding_to_function(lua_State *L, int index);
 /* The kind of an err object, or LUN_OK where it is none; its code (with LUN_EXIT). */
 lun_status binding_to_status(lua_State *L, int index, int32_t *code);
 

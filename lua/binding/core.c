@@ -97,33 +97,3 @@ void binding_push_module(lua_State *L, int session, lun_module *module) {
 void binding_push_instance(lua_State *L, int session, lun_instance *instance) {
   instance_push(L, session_at(L, session), instance);
 }
-
-void binding_push_function(lua_State *L, int session, lun_function *function) {
-  function_push(L, session_at(L, session), function);
-}
-
-void binding_push_definition(lua_State *L, int session, const lun_definition *definition) {
-  definition_push(L, session_at(L, session), definition);
-}
-
-static void *pointer_at(lua_State *L, int index, const Class *class) {
-  const Handle *handle = object_to(L, index, class);
-  return handle && !handle->head.session->closed ? handle->pointer : NULL;
-}
-
-lun_module *binding_to_module(lua_State *L, int index) {
-  return pointer_at(L, index, &module_class);
-}
-
-lun_instance *binding_to_instance(lua_State *L, int index) {
-  return pointer_at(L, index, &instance_class);
-}
-
-lun_function *binding_to_function(lua_State *L, int index) {
-  return pointer_at(L, index, &function_class);
-}
-
-lun_store *binding_to_store(lua_State *L, int index) {
-  const Session *session = session_at(L, index);
-  return session && !session->closed ? session->store : NULL;
-}

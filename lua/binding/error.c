@@ -308,13 +308,6 @@ static const luaL_Reg metamethods[] = { { "__gc", error_gc }, { "__tostring", er
 const Class error_class = { "err", 4, fields, NULL, metamethods, NULL, NULL };
 
 /* ---- for the command ---- */
-void binding_push_error(lua_State *L, int session_index, lun_error *error) {
-  Session *session = object_to(L, session_index, &session_class);
-  error_push_current(L, session, error);
-  lun_error_clear(error);
-  error_forget(session, session->level);
-}
-
 lun_status binding_to_status(lua_State *L, int index, int32_t *code) {
   const ErrorObject *object = object_to(L, index, &error_class);
   if (!object) return LUN_OK;

@@ -49,7 +49,7 @@ int function_call(lua_State *L, Session *session, lun_function *function, int fi
   for (uint32_t i = 0; i < signature->param_count; i++) {
     if (!value_to(L, session, first + (int)i, signature->params[i], at))
       return luaL_error(L, "%s: value %d must be %s, not %s", lun_definition_name(definition), (int)i + 1,
-                        lun_type_name(signature->params[i]), value_kind(L, first + (int)i));
+                        lun_type_name(signature->params[i]), value_kind(L, first + (int)i, signature->params[i]));
     at += lun_type_slots(signature->params[i]);
   }
   run(L, session, function, slots, slots + param_slots);

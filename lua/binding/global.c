@@ -27,7 +27,7 @@ static int set_value(lua_State *L) {
   uint64_t slots[2];
   session_check_write(L, session_of(L), "a global");
   if (!value_to(L, session_of(L), 3, type, slots))
-    return luaL_error(L, "a global of type %s can't be %s", lun_type_name(type), value_kind(L, 3));
+    return luaL_error(L, "a global of type %s can't be %s", lun_type_name(type), value_kind(L, 3, type));
   if (!lun_global_set(global, slots)) return luaL_error(L, "this global is immutable");
   return 0;
 }
@@ -62,7 +62,7 @@ int core_global(lua_State *L) {
   lua_getfield(L, 2, "mutable");
   type = type_check(L, 3);
   if (!value_default(L, session, 4, type, slots))
-    return luaL_error(L, "a global of type %s can't be %s", lun_type_name(type), value_kind(L, 4));
+    return luaL_error(L, "a global of type %s can't be %s", lun_type_name(type), value_kind(L, 4, type));
   if (lun_global_create(session->store, type, lua_toboolean(L, 5), slots, &global, &error) != LUN_OK)
     return error_raise(L, session, &error);
   global_push(L, session, global);

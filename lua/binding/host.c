@@ -41,7 +41,8 @@ static bool take_results(lua_State *L, Passing *passing, int first) {
     int index = first + (int)i;
     if (!value_to(L, passing->host->session, index, signature->results[i], at)) {
       snprintf(passing->problem, passing->problem_room, "host function %s: result %u must be %s, not %s",
-               lun_definition_name(passing->definition), i + 1, lun_type_name(signature->results[i]), value_kind(L, index));
+               lun_definition_name(passing->definition), i + 1, lun_type_name(signature->results[i]),
+               value_kind(L, index, signature->results[i]));
       return false;
     }
     at += lun_type_slots(signature->results[i]);

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Instances: making them, what they export, calling an export by name. */
+#include <string.h>
+
 #include "objects.h"
 
 void instance_push(lua_State *L, Session *session, lun_instance *instance) {
@@ -152,34 +154,44 @@ static int get_exports(lua_State *L) {
   return 1;
 }
 
-/* Raises, with the nearest of the exports of that kind. */
-static int no_export(lua_State *L, const lun_instance *instance, lun_extern_kind kind, const char *name) {
+/* Raises, with the nearest of the exports of that kind. The name asked for is at index 2. */
+static int no_export(lua_State *L, const lun_instance *instance, lun_extern_kind kind) {
   const lun_module *module = lun_instance_module(instance);
   uint32_t count = lun_module_export_count(module), found = 0;
-  const char **names = lua_newuserdatauv(L, (size_t)count * sizeof *names + 1, 0), *nearest;
+  const char **names = lua_newuserdatauv(L, (size_t)count * sizeof *names + 1, 0), *nearest, *who = lun_instance_name(instance);
+  luaL_Buffer shown;
+  size_t size;
+  const char *name = lua_tolstring(L, 2, &size);
   for (uint32_t i = 0; i < count; i++) {
     lun_port port = lun_module_export(module, i);
-    if (port.kind == kind) names[found++] = port.name;
+    if (port.kind == kind && strlen(port.name) == port.name_size) names[found++] = port.name;
   }
+  if (!who || !*who) who = "the instance";
+  luaL_buffinit(L, &shown);
+  name_add(&shown, name, size);
+  luaL_pushresult(&shown);
   nearest = lun_nearest(name, names, found);
   if (nearest)
-    return luaL_error(L, "%s exports no %s '%s'; did you mean '%s'?", lun_instance_name(instance), lun_extern_kind_name(kind),
-                      name, nearest);
-  return luaL_error(L, "%s exports no %s '%s'", lun_instance_name(instance), lun_extern_kind_name(kind), name);
+    return luaL_error(L, "%s exports no %s '%s'; did you mean '%s'?", who, lun_extern_kind_name(kind), lua_tostring(L, -1),
+                      nearest);
+  return luaL_error(L, "%s exports no %s '%s'", who, lun_extern_kind_name(kind), lua_tostring(L, -1));
 }
 
 /* The export named at index 2, of that kind. Raises. */
 static lun_extern export_check(lua_State *L, lun_extern_kind kind) {
   const lun_instance *instance = instance_check(L, 1);
   size_t size;
-  const char *name = luaL_checklstring(L, 2, &size);
+  const char *name = lua_tolstring(L, 2, &size);
   lun_error error = LUN_ERROR_INIT;
   lun_extern item;
+  if (!name) {
+    luaL_error(L, "the name of an exported %s expected, got %s", lun_extern_kind_name(kind), luaL_typename(L, 2));
+  }
   if (lun_instance_closed(instance)) {
     lun_error_set(&error, LUN_USAGE, "the instance is closed");
     error_raise(L, session_of(L), &error);
   }
-  if (!lun_instance_export_sized(instance, name, size, &item) || item.kind != kind) no_export(L, instance, kind, name);
+  if (!lun_instance_export_sized(instance, name, size, &item) || item.kind != kind) no_export(L, instance, kind);
   return item;
 }
 

@@ -196,8 +196,8 @@ uint32_t values_push_plain(lua_State *L, const lun_type *types, uint32_t count, 
 bool value_to(lua_State *L, Session *session, int index, lun_type type, uint64_t *slots);
 /* Reads a type's name at `index`. Raises. */
 lun_type type_check(lua_State *L, int index);
-/* "i32", or for a value that is none of the type: what it is. */
-const char *value_kind(lua_State *L, int index);
+/* What the value is that is none of the type, in words. */
+const char *value_kind(lua_State *L, int index, lun_type type);
 
 /* ---- errors (error.c) ---- */
 /* Pushes an err object and empties `error`. Raises when memory fails (and empties `error` all the same). */
@@ -253,6 +253,8 @@ void box_pool_clear(Session *session, BoxPool *pool);
 void stack_push_borrowed(lua_State *L, int index);
 void stack_push_snapshot(lua_State *L, int index);
 void stack_push_owned(lua_State *L, Session *session, lun_snapshot *snapshot);
+/* A name on one line, whatever it holds. */
+void name_add(luaL_Buffer *buffer, const char *name, size_t size);
 /* `box` is the object at `index` (0: none), for which the frame is good. */
 void frame_push(lua_State *L, Session *session, const lun_frame *frame, CallBox *box, int index);
 

@@ -242,11 +242,6 @@ void binding_release(lua_State *L, int index) {
   owned_clear(session);
 }
 
-bool binding_is_closed(lua_State *L, int index) {
-  const Session *session = object_to(L, index, &session_class);
-  return !session || session->closed;
-}
-
 int session_closed_error(lua_State *L) {
   return luaL_error(L, "the session is closed");
 }

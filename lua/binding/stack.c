@@ -6,6 +6,7 @@
  *     #1  wasi_snapshot_preview1.fd_read (host) */
 #include <inttypes.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "objects.h"
 
@@ -117,10 +118,9 @@ static int get_omitted(lua_State *L) {
 }
 
 /* ---- printed ---- */
-/* A name on one line, whatever it holds. */
-static void add_name(luaL_Buffer *buffer, const char *name) {
+void name_add(luaL_Buffer *buffer, const char *name, size_t size) {
   char text[8];
-  for (; *name; name++) {
+  for (; size; name++, size--) {
     unsigned char byte = (unsigned char)*name;
     if (byte >= 32 && byte != 127) {
       luaL_addchar(buffer, *name);
@@ -129,6 +129,10 @@ static void add_name(luaL_Buffer *buffer, const char *name) {
       luaL_addstring(buffer, text);
     }
   }
+}
+
+static void add_name(luaL_Buffer *buffer, const char *name) {
+  name_add(buffer, name, strlen(name));
 }
 
 static void add_frame(luaL_Buffer *buffer, const lun_frame *frame, lua_Integer number) {

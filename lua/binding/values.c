@@ -178,9 +178,19 @@ bool value_to(lua_State *L, Session *session, int index, lun_type type, uint64_t
   }
 }
 
-const char *value_kind(lua_State *L, int index) {
+/* Every number from 2^53 on is whole. */
+static bool is_whole(lua_Number value) {
+  return value >= 0x1p53 || value <= -0x1p53 || (value == value && (lua_Number)(lua_Integer)value == value);
+}
+
+const char *value_kind(lua_State *L, int index, lun_type type) {
   if (object_to(L, index, &function_class)) return "a function of another session";
-  if (lua_type(L, index) == LUA_TNUMBER) return lua_isinteger(L, index) ? "an integer out of range" : "a fraction";
+  if (lua_type(L, index) == LUA_TNUMBER) {
+    if (type != LUN_I32 && type != LUN_I64) return "a number";
+    if (lua_isinteger(L, index)) return "an integer out of range";
+    if (!is_whole(lua_tonumber(L, index))) return "a fraction";
+    return type == LUN_I32 ? "a number out of i32's range" : "a number out of i64's range";
+  }
   if (lua_type(L, index) == LUA_TSTRING) return "a string";
   return luaL_typename(L, index);
 }

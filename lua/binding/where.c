@@ -35,12 +35,20 @@ static void add_patterns(lua_State *L, WhereObject *object, const char *const *p
   lua_error(L);
 }
 
+/* The pattern at `index`, with the prefix before it. No name that a pattern can match holds a NUL byte. */
+static const char *read_pattern(lua_State *L, int index, const char *prefix, const char *what) {
+  size_t size;
+  const char *pattern = lua_tolstring(L, index, &size);
+  if (strlen(pattern) != size) luaL_error(L, "%s: a pattern can't hold a NUL byte", what);
+  return *prefix ? lua_pushfstring(L, "%s%s", prefix, pattern) : pattern;
+}
+
 /* A pattern or a list of them, at `index`; `prefix` stands before each ("import:"). */
 static void read_patterns(lua_State *L, WhereObject *object, int index, const char *prefix, const char *what) {
   const char **patterns;
   size_t count;
   if (lua_type(L, index) == LUA_TSTRING) {
-    const char *pattern = *prefix ? lua_pushfstring(L, "%s%s", prefix, lua_tostring(L, index)) : lua_tostring(L, index);
+    const char *pattern = read_pattern(L, index, prefix, what);
     add_patterns(L, object, &pattern, 1);
     return;
   }
@@ -52,7 +60,7 @@ static void read_patterns(lua_State *L, WhereObject *object, int index, const ch
   for (size_t i = 0; i < count; i++) {
     if (lua_geti(L, index, (lua_Integer)i + 1) != LUA_TSTRING)
       luaL_error(L, "%s: pattern %d is a %s, not a string", what, (int)i + 1, luaL_typename(L, -1));
-    patterns[i] = *prefix ? lua_pushfstring(L, "%s%s", prefix, lua_tostring(L, -1)) : lua_tostring(L, -1);
+    patterns[i] = read_pattern(L, lua_gettop(L), prefix, what);
   }
   add_patterns(L, object, patterns, count);
 }
@@ -84,7 +92,7 @@ static void read_condition(lua_State *L, WhereObject *object, int self, const ch
     read_patterns(L, object, index, "", "where.name");
   } else if (strcmp(key, "module") == 0) {
     if (lua_type(L, index) != LUA_TSTRING) luaL_error(L, "where.module: a glob expected, got %s", luaL_typename(L, index));
-    object->module = lua_tostring(L, index);
+    object->module = read_pattern(L, index, "", "where.module");
     lua_pushvalue(L, index);
     lua_setiuservalue(L, self, 2);
   } else if (strcmp(key, "import") == 0) {

@@ -72,6 +72,21 @@ describe("an instance", function()
     pcall(app.instance.functions, app.instance)
     assert.equal("add", add.name)
   end)
+
+  it("shows the names asked for as they are", function()
+    local app = guest.open(text)
+    local bare = app.lunette.instantiate(app.lunette.module(wat('(module (func (export "top") (param i32)))')))
+    for pattern, arguments in pairs({
+      ["exports no function 'top\\x00x'; did you mean 'top'?"] = { "top\0x" },
+      ["the instance exports no function 'q'"] = { "q" },
+      ["the name of an exported function expected, got no value"] = {},
+      ["must be i32, not a number out of i32's range"] = { "top", 2 ^ 40 },
+    }) do
+      local problem = failure(bare.invoke, bare, table.unpack(arguments))
+      assert.is_truthy(problem:find(pattern, 1, true), problem)
+      assert.is_nil(problem:find("^ "))
+    end
+  end)
 end)
 
 describe("a function", function()

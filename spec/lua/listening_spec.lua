@@ -91,6 +91,13 @@ describe("where", function()
       assert.is_truthy(at:find("listening_spec.lua:%d+: "), at)
     end
   end)
+
+  it("holds no NUL byte", function()
+    local app = open()
+    for i, where in ipairs({ "leaf\0x", { "main", "leaf\0" }, { name = "leaf\0" }, { export = "\0" }, { module = "app\0" } }) do
+      assert.is_truthy(failure(app.lunette.on, where, print):find("a pattern can't hold a NUL byte", 1, true), i)
+    end
+  end)
 end)
 
 describe("a listener", function()

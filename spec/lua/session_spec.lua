@@ -71,8 +71,10 @@ describe("a session", function()
       failure(function() out:printf("%y", 1) end),
     }
     local line = tonumber(here:match("%d+"))
-    for i, text in ipairs({ "bad argument #2 to 'printf' (number has no integer representation)",
-      "bad argument #1 to 'write' (string expected", "bad argument #2 to 'write' (string expected, got table)", "invalid conversion '%y' to 'printf'" }) do
+    for i, text in ipairs({
+      "bad argument #2 to 'printf' (number has no integer representation)",
+      "bad argument #1 to 'write' (string expected", "bad argument #2 to 'write' (string expected, got table)",
+      "invalid conversion '%y' to 'printf'" }) do
       assert.is_truthy(problems[i]:find(("session_spec.lua:%d: %s"):format(line + 1 + i, text), 1, true), problems[i])
     end
   end)
