@@ -29,8 +29,23 @@ local function sorted_names(list)
   return names
 end
 
+local fields = { "choices", "default", "help", "several" }
+
+local function check_fields(name, declaration)
+  local known = {}
+  for _, field in ipairs(fields) do known[field] = true end
+  for field in pairs(declaration) do
+    if not known[field] then
+      local nearest = core.nearest(tostring(field), fields)
+      local hint = nearest and ("; did you mean '%s'?"):format(nearest) or ""
+      error(("option %s has no field '%s'%s"):format(name, tostring(field), hint), 0)
+    end
+  end
+end
+
 local function default_of(name, declaration)
   local default = declaration
+  if type(declaration) == "table" then check_fields(name, declaration) end
   if type(declaration) == "table" then default = declaration.default end
   if not readers[kind_of(default)] then error(("option %s: its default is a %s"):format(name, type(default)), 0) end
   return default

@@ -91,8 +91,31 @@ local function trace()
   return #lines > 1 and "stack traceback:\n\t" .. table.concat(lines, "\n\t") or nil
 end
 
+local own = debug.getinfo(1, "S").source:match("^.*/") or "lunette/"
+
+-- "name.lua:3: ", where the script stood when something that it called failed.
+local function place()
+  local level = 3
+  repeat
+    local info = debug.getinfo(level, "Sl")
+    if info and info.currentline > 0 and info.source:sub(1, #own) ~= own then
+      return ("%s:%d: "):format(info.short_src, info.currentline)
+    end
+    level = level + 1
+  until not info
+  return ""
+end
+
+-- Errors that end the run as they are; all others are the script's, since it is what called.
+local passed_on = { script = true, exit = true, memory = true, interrupted = true }
+
 local function explain(problem)
-  if type(problem) == "userdata" then return problem end
+  if type(problem) == "userdata" then
+    local known, kind = pcall(function() return problem.kind end)
+    if not known or type(kind) ~= "string" or passed_on[kind] then return problem end
+    local detail = kind ~= "host" and problem.detail or trace()
+    return { message = ("%s%s: %s"):format(place(), kind, problem.message), trace = detail }
+  end
   return { message = tostring(problem), trace = trace() }
 end
 

@@ -43,6 +43,18 @@ describe("a script", function()
     says({ files = { ["x.lua"] = script }, "run", "-s", "x.lua,n=5,s=a=b\\,c,b=true", "app.wasm" }, "integer\t5\ta=b,c\ttrue\n")
   end)
 
+  it("gets each option once", function()
+    says({ files = { ["x.lua"] = "lunette.options({ a = 1 })" }, "run", "-s", "x.lua,a=1,a=2", "app.wasm" },
+      "lunette: x.lua: option a is given twice\n", 64)
+  end)
+
+  it("that cannot read a module fails with its own place", function()
+    local result = run({ files = { ["x.lua"] = "\nlocal m = lunette.module('x')" }, guest = guest,
+      "run", "-s", "x.lua", "app.wasm" })
+    assert.equal(101, result.status)
+    assert.is_truthy(result.stderr:find("x.lua:2: malformed: ", 1, true), result.stderr)
+  end)
+
   it("sees the guest, and -w as lunette.where", function()
     says({ "run", "-e", "lunette.at_exit(function() print(lunette.guest:invoke('f')) end)", "app.wasm",
       guest = '(module (func (export "f") (result i32) (i32.const 42)) (func (export "_start")))' }, "42\n")

@@ -100,6 +100,17 @@ describe("a script", function()
   end)
 end)
 
+describe("what a script called and that failed", function()
+  it("is the script's failure, with its place", function()
+    local err = failure(load_file, "x.lua", "local function make()\n  local m = lunette.module('x')\nend\nmake()")
+    assert.equal("script", err.kind)
+    assert.equal(101, err.exit_status)
+    assert.is_truthy(err.message:find("x%.lua:2: malformed: "), err.message)
+    err = failure(load_code, "\n\nlocal m = lunette.module({ file = 'there/is/none.wasm' })")
+    assert.is_truthy(err.message:find("^%-e:3: no input: there/is/none.wasm"), err.message)
+  end)
+end)
+
 describe("options", function()
   local declared = [[
     values = lunette.options({ depth = { default = 3, help = "how deep" }, ratio = { default = 0.5 }, name = { default = "x" },
@@ -125,6 +136,11 @@ describe("options", function()
       { { all = "maybe" }, '-e: option all must be true or false, got "maybe"' },
       { { zzz = "" }, "-e: no such option: zzz; it has: all, depth, name, ratio, where" },
     }) do assert.equal(case[2], failure(load_code, declared, case[1]).message) end
+  end)
+
+  it("have four fields, and no other", function()
+    local problem = failure(session.api.options, { a = { default = 1, hlp = "x" } })
+    assert.is_truthy(problem:find("option a has no field 'hlp'; did you mean 'help'?", 1, true), problem)
   end)
 
   it("given to a script that takes none are an error", function()

@@ -19,6 +19,7 @@ local function split(text)
     if not name then
       error(("%s: \"%s\" is no option; options look like this: %s,name=value"):format(parts[1], parts[i], parts[1]), 0)
     end
+    if options[name] then error(("%s: option %s is given twice"):format(parts[1], name), 0) end
     options[name] = value
   end
   return parts[1], options
