@@ -55,6 +55,7 @@ typedef struct Options {
   const char *timeout;      /* as it was given */
   uint64_t timeout_ns;      /* 0: none */
   bool strict, quiet, help;
+  bool closed[3];           /* so was descriptor 0, 1 or 2 when the command was started */
   Color color;
   char **arguments;         /* what follows the options */
   int argument_count;
@@ -135,6 +136,9 @@ int run_command(const Options *options);
 
 /* From now on a fatal signal first writes what the writer still has. NULL: no longer. */
 void signals_guard(lun_writer *writer);
+
+/* From now on exit(3) first writes and closes the output. NULL: no longer. False: out of memory. */
+LUN_MUST_CHECK bool exit_guard(lun_output *output);
 
 /* Sets error->detail, for a hint below the message. */
 void error_hint(lun_error *error, const char *format, ...) LUN_PRINTF(2, 3);

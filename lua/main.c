@@ -18,9 +18,10 @@
 enum { EXIT_USAGE = 64 };
 
 /* A descriptor 0, 1 or 2 that is closed would be given to the next file that is opened. */
-static void open_standard_descriptors(void) {
+static void open_standard_descriptors(bool closed[3]) {
   for (int fd = 0; fd <= 2; fd++) {
     if (fcntl(fd, F_GETFD) >= 0 || errno != EBADF) continue;
+    closed[fd] = true;
     if (open("/dev/null", O_RDWR) < 0) _exit(lun_status_exit(LUN_IO));
   }
 }
@@ -121,7 +122,8 @@ static int unknown_command(const char *name) {
 }
 
 int main(int argc, char **argv) {
-  open_standard_descriptors();
+  bool closed[3] = { false };
+  open_standard_descriptors(closed);
   signal(SIGPIPE, SIG_IGN);
   messages_init(false, COLOR_AUTO);
   if (argc < 2) {
@@ -139,6 +141,7 @@ int main(int argc, char **argv) {
   Options options;
   int exit_status;
   if (options_parse(&options, command, argc - 1, argv + 1, &error) == LUN_OK) {
+    memcpy(options.closed, closed, sizeof closed);
     messages_init(options.quiet, options.color);
     exit_status = dispatch(command, &options);
   } else {

@@ -141,8 +141,11 @@ static lun_status open_output(Run *run) {
   if (status != LUN_OK || !has_scripts) return status;
   signals_guard(run->writer);
   bool to_stdout = options->output && strcmp(options->output, "-") == 0;
+  if (options->closed[to_stdout ? 1 : 2] && (to_stdout || !options->output))
+    return lun_error_set(&run->error, LUN_OUTPUT, "cannot write standard %s: it is closed", to_stdout ? "output" : "error");
   lun_output_options output = { .path = to_stdout ? NULL : options->output, .fd = to_stdout ? 1 : 2 };
   status = lun_output_open(run->writer, &output, &run->output, &run->error);
+  if (status == LUN_OK && !exit_guard(run->output)) status = lun_error_set(&run->error, LUN_NO_MEMORY, "out of memory");
   for (int fd = 1; status == LUN_OK && fd <= 2; fd++) run->shares_file[fd] = lun_output_same_file(run->output, fd);
   return status;
 }
@@ -198,7 +201,7 @@ static int tell_end(Run *run, lun_status status) {
 /* Whether all of the trace was written; 0 or 74. */
 static int close_output(Run *run) {
   lun_error error = LUN_ERROR_INIT;
-  if (!run->output) return 0;
+  if (!run->output || !exit_guard(NULL)) return 0;
   lun_status status = lun_output_close(run->output, &error);
   run->output = NULL;
   if (status == LUN_OK) return 0;

@@ -1,11 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /* What a fatal signal leaves behind: all that was traced before it is on disk. The handler runs on a stack of its own
  * (the thread's may be what is broken), lets the writer write what it has, and lets the signal end the process as it
- * would have. SIGINT and SIGTERM are no matter of this file: the writer's loop hears them. */
-#define _GNU_SOURCE
+ * would have. SIGINT and SIGTERM are no matter of this file: the writer's loop hears them.
+ *
+ * A script that calls os.exit leaves as suddenly: then all that was traced is written on the way out. */
+#define _GNU_SOURCE /* on_exit */
 #include <signal.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "command.h"
 
@@ -13,6 +17,9 @@ enum { RESCUE_MS = 2000, STACK_BYTES = 64 * 1024 };
 
 /* A handler has no other way to know. */
 static _Atomic(lun_writer *) guarded;
+
+/* So has what exit(3) calls. */
+static lun_output *open_output;
 
 static const int fatal_signals[] = { SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT };
 
@@ -31,4 +38,23 @@ void signals_guard(lun_writer *writer) {
   sigemptyset(&action.sa_mask);
   if (sigaltstack(&alternate, NULL) != 0) action.sa_flags &= ~SA_ONSTACK;
   for (size_t i = 0; i < sizeof fatal_signals / sizeof *fatal_signals; i++) sigaction(fatal_signals[i], &action, NULL);
+}
+
+/* On the guest's thread, to which the output belongs. A trace that is not whole is no success. */
+static void on_exit_call(int status, void *unused) {
+  lun_error error = LUN_ERROR_INIT;
+  lun_output *output = open_output;
+  (void)unused;
+  open_output = NULL;
+  if (!output || lun_output_close(output, &error) == LUN_OK) return;
+  int failure = report_error(&error, NULL);
+  lun_error_clear(&error);
+  if (status) return;
+  fflush(NULL);
+  _exit(failure);
+}
+
+bool exit_guard(lun_output *output) {
+  open_output = output;
+  return !output || on_exit(on_exit_call, NULL) == 0;
 }

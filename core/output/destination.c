@@ -33,10 +33,24 @@ static int destination_examine(Destination *destination) {
   return 0;
 }
 
+/* Of stdout and stderr the one that is open on this very file, or -1. A second open file, with a position of its own,
+ * would write over what comes through that one; and to cut it to nothing would destroy what is there already. */
+static int standard_descriptor_of(const char *path) {
+  struct stat wanted, status;
+  if (stat(path, &wanted) < 0) return -1;
+  for (int fd = STDOUT_FILENO; fd <= STDERR_FILENO; fd++) {
+    int flags = fcntl(fd, F_GETFL);
+    if (flags < 0 || (flags & O_ACCMODE) == O_RDONLY || fstat(fd, &status) < 0) continue;
+    if (status.st_dev == wanted.st_dev && status.st_ino == wanted.st_ino) return fd;
+  }
+  return -1;
+}
+
 int destination_open(Destination *destination, const char *path, int fd) {
+  int shared = path ? standard_descriptor_of(path) : fd;
   do {
-    destination->fd = path ? open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOCTTY, 0666)
-                           : fcntl(fd, F_DUPFD_CLOEXEC, 0);
+    destination->fd = path && shared < 0 ? open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOCTTY, 0666)
+                                         : fcntl(shared, F_DUPFD_CLOEXEC, 0);
   } while (destination->fd < 0 && errno == EINTR);
   if (destination->fd < 0) return errno;
   int failure = destination_examine(destination);

@@ -97,7 +97,8 @@ typedef struct Destination {
   ino_t inode;
 } Destination;
 
-/* Opens `path`, or takes a duplicate of `fd` where it is NULL. 0, or an errno. */
+/* Opens `path`, or takes a duplicate of `fd` where it is NULL, and of 1 or 2 where that is open on the same file. 0, or
+ * an errno. */
 int destination_open(Destination *destination, const char *path, int fd);
 /* 0, or the errno of a late failure. */
 int destination_close(Destination *destination);

@@ -58,6 +58,16 @@ describe("the trace", function()
     assert.equal(mixed, shell('"$L" run -s x.lua app.wasm >>out 2>>out; cat out', spec).stdout)
   end)
 
+  it("shares the file that stdout or stderr is, also where -o names it", function()
+    local spec = { guest = talker, files = { ["x.lua"] = script } }
+    assert.equal(mixed, shell('"$L" run -s x.lua -o /dev/stdout app.wasm >out; cat out', spec).stdout)
+    assert.equal(mixed, shell('"$L" run -s x.lua -o /dev/stdout app.wasm', spec).stdout)
+    assert.equal(mixed, shell('"$L" run -s x.lua -o out app.wasm >out; cat out', spec).stdout)
+    assert.equal("old\n" .. mixed, shell('echo old >out; "$L" run -s x.lua -o /dev/stdout app.wasm >>out; cat out', spec).stdout)
+    local kept = shell('echo old >out; "$L" run -s x.lua -o out app.wasm 2>>out >/dev/null; cat out', spec).stdout
+    assert.equal("old\nbefore 1\nafter\nbefore 2\nafter\nbefore 3\nafter\n", kept)
+  end)
+
   it("is whole when the guest has much to tell", function()
     local result = run {
       guest = [[(module (func $f (param i32)) (func (export "_start") (local $i i32)
@@ -80,6 +90,14 @@ describe("an output", function()
     assert.is_truthy(result.stderr:match("^lunette: [^\n]*no/such/file[^\n]*: No such file or directory\n$"), result.stderr)
     assert.equal("", result.stdout)
     assert.equal(73, result.status)
+  end)
+
+  it("that was closed from the start is refused, with status 73", function()
+    local spec = { guest = talker, files = { ["x.lua"] = script } }
+    assert.equal("73\n", shell('"$L" run -s x.lua app.wasm 2>&-; echo $?', spec).stdout)
+    local closed = shell('"$L" run -s x.lua -o - app.wasm >&-; echo $? >&2', spec)
+    assert.equal("lunette: cannot write standard output: it is closed\n73\n", closed.stderr)
+    assert.equal("0\n", shell('"$L" run -s x.lua -o out app.wasm 2>&- >/dev/null; echo $?', spec).stdout)
   end)
 
   it("on a full disk is told, with status 74, and the guest ends well", function()
@@ -114,5 +132,27 @@ describe("an output", function()
     assert.equal("lunette: cannot write to stdout: No space left on device\n", shell('"$L" help run >/dev/full', spec).stderr)
     local closed = shell('{ sleep 0.2; "$L" list app.wasm; echo $? >&2; } | true', spec)
     assert.equal("74\n", closed.stderr)
+  end)
+end)
+
+describe("a script that calls os.exit", function()
+  for name, code in pairs({
+    ["while it is loaded"] = 'lunette.out:write("hi\\n") os.exit(3)',
+    ["and closes Lua"] = 'lunette.out:write("hi\\n") os.exit(3, true)',
+    ["in a listener"] = 'lunette.on("say", function() lunette.out:write("hi\\n") os.exit(3) end)',
+  }) do
+    it(name .. " leaves what was traced, and its status", function()
+      local result = run { guest = talker, keep = { "out" }, files = { out = "" }, "run", "-e", code, "-o", "out", "app.wasm" }
+      assert.equal("hi\n", result.files.out)
+      assert.equal("", result.stderr)
+      assert.equal(3, result.status)
+    end)
+  end
+
+  it("has status 74 in place of 0 where the trace could not be written", function()
+    local code = 'lunette.out:write("hi\\n") os.exit(0)'
+    local result = run { guest = talker, "run", "-e", code, "-o", "/dev/full", "app.wasm" }
+    assert.equal("lunette: cannot write /dev/full: No space left on device (3 bytes lost)\n", result.stderr)
+    assert.equal(74, result.status)
   end)
 end)

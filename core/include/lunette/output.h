@@ -42,7 +42,7 @@ LUN_API void lun_writer_rescue(lun_writer *writer, unsigned timeout_ms);
 
 /* ---- outputs ---- */
 typedef struct lun_output_options {
-  const char *path;         /* a file, created or cut to nothing; NULL: `fd` */
+  const char *path;         /* a file, created or cut to nothing, or shared with 1 or 2 open on it; NULL: `fd` */
   int fd;                   /* 1, 2 or any open descriptor; a duplicate is used, the descriptor stays the caller's */
   size_t ring_bytes;        /* rounded up to a power of two; default 1 MiB, at least 4 KiB, at most 1 GiB */
 } lun_output_options;
