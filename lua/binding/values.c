@@ -180,7 +180,9 @@ bool value_to(lua_State *L, Session *session, int index, lun_type type, uint64_t
 
 /* Every number from 2^53 on is whole. */
 static bool is_whole(lua_Number value) {
-  return value >= 0x1p53 || value <= -0x1p53 || (value == value && (lua_Number)(lua_Integer)value == value);
+  const lua_Number most = 9007199254740992.0;
+  if (value >= most || value <= -most) return true;
+  return value == value && (lua_Number)(lua_Integer)value == value;
 }
 
 const char *value_kind(lua_State *L, int index, lun_type type) {

@@ -63,7 +63,8 @@ describe("the trace", function()
     assert.equal(mixed, shell('"$L" run -s x.lua -o /dev/stdout app.wasm >out; cat out', spec).stdout)
     assert.equal(mixed, shell('"$L" run -s x.lua -o /dev/stdout app.wasm', spec).stdout)
     assert.equal(mixed, shell('"$L" run -s x.lua -o out app.wasm >out; cat out', spec).stdout)
-    assert.equal("old\n" .. mixed, shell('echo old >out; "$L" run -s x.lua -o /dev/stdout app.wasm >>out; cat out', spec).stdout)
+    local appended = shell('echo old >out; "$L" run -s x.lua -o /dev/stdout app.wasm >>out; cat out', spec).stdout
+    assert.equal("old\n" .. mixed, appended)
     local kept = shell('echo old >out; "$L" run -s x.lua -o out app.wasm 2>>out >/dev/null; cat out', spec).stdout
     assert.equal("old\nbefore 1\nafter\nbefore 2\nafter\nbefore 3\nafter\n", kept)
   end)
