@@ -8,7 +8,7 @@ local wat = require("spec.support.wat")
 
 local failure = guest.failure
 
-local module_text = [[(module (memory (export "m") 1) (global (export "g") (mut i32) (i32.const 1)) (table (export "t") 1 funcref)
+local text = [[(module (memory (export "m") 1) (global (export "g") (mut i32) (i32.const 1)) (table (export "t") 1 funcref)
   (func $f (export "f") (param i32) (result i32) (local.get 0)) (func (export "trap") unreachable))]]
 
 after_each(guest.close_all)
@@ -16,7 +16,7 @@ after_each(guest.close_all)
 describe("a session", function()
   it("is the same API, by dot and by colon", function()
     local session = guest.session()
-    local instance = session:instantiate(session:module(wat(module_text)))
+    local instance = session:instantiate(session:module(wat(text)))
     assert.equal(4, instance:invoke("f", 4))
     assert.same({ instance }, session.instances)
     assert.is_nil(session.guest)
@@ -27,7 +27,7 @@ describe("a session", function()
     local folder <close> = files.temporary()
     local session = require("lunette").session({ output = folder .. "/out" })
     session.out:write("x")
-    session.instantiate(session.module(wat(module_text)))
+    session.instantiate(session.module(wat(text)))
     assert.not_same(before, handles.open())
     session:close()
     assert.same(before, handles.open())
@@ -53,11 +53,11 @@ describe("a session", function()
 
   it("says what its options must be", function()
     local lunette = require("lunette")
-    for text, settings in pairs({ ["options must be a table, not a string"] = "x", ["output must be a path"] = { output = {} },
+    for told, settings in pairs({ ["options must be a table, not a string"] = "x", ["output must be a path"] = { output = {} },
       ["stack must be a number of bytes, not -1"] = { stack = -1 }, ["max_memory must be a number"] = { max_memory = "x" },
       ["message must be a function, not a boolean"] = { message = true } }) do
       local problem = failure(lunette.session, settings)
-      assert.is_truthy(problem:find("session: " .. text, 1, true) or problem:find(text, 1, true), problem)
+      assert.is_truthy(problem:find("session: " .. told, 1, true) or problem:find(told, 1, true), problem)
     end
   end)
 
@@ -71,17 +71,17 @@ describe("a session", function()
       failure(function() out:printf("%y", 1) end),
     }
     local line = tonumber(here:match("%d+"))
-    for i, text in ipairs({
+    for i, told in ipairs({
       "bad argument #2 to 'printf' (number has no integer representation)",
       "bad argument #1 to 'write' (string expected", "bad argument #2 to 'write' (string expected, got table)",
       "invalid conversion '%y' to 'printf'" }) do
-      assert.is_truthy(problems[i]:find(("session_spec.lua:%d: %s"):format(line + 1 + i, text), 1, true), problems[i])
+      assert.is_truthy(problems[i]:find(("session_spec.lua:%d: %s"):format(line + 1 + i, told), 1, true), problems[i])
     end
   end)
 
   it("forgets what was detached and closed", function()
     local session = guest.session()
-    local module = session.module(wat(module_text))
+    local module = session.module(wat(text))
     local function rounds(count)
       for _ = 1, count do session.on("f", function() end):detach() end
       collectgarbage()
@@ -105,7 +105,7 @@ describe("a session", function()
     local session, messages = guest.session()
     session.on("nothing", function() end):detach()
     session.on("nowhere", function() end)
-    session.instantiate(session.module(wat(module_text)))
+    session.instantiate(session.module(wat(text)))
     assert.equal(1, #messages)
     assert.is_truthy(messages[1]:find("nowhere", 1, true))
   end)
@@ -160,7 +160,7 @@ describe("a session", function()
     local lunette = require("lunette")
     for _ = 1, 20 do
       local session = lunette.session({ message = function() end })
-      local instance = session.instantiate(session.module(wat(module_text)))
+      local instance = session.instantiate(session.module(wat(text)))
       session.on("*", { before = function(call) call.data = instance end, after = function() end })
       instance:invoke("f", 1)
       pcall(instance.invoke, instance, "trap")
