@@ -40,7 +40,9 @@ static void refuse(const Word *pc, Slot *fp, Store *store, lun_status outcome) {
 /* What to do where the limit compare of an entry failed: LUN_OK to go on. */
 static COLD lun_status check_entry(const Word *pc, Slot *fp, Store *store) {
   const Function *function = (const Function *)pc;
-  lun_status status = store->flags || store->pending ? safepoint(store) : LUN_OK;
+  /* The limit says it, not the flags: another thread raises them first and the limit after, and what it raised may have been
+   * dealt with in between. */
+  lun_status status = limit_of(store) == 0 || store->pending ? safepoint(store) : LUN_OK;
   if (status == LUN_OK && (uintptr_t)(fp + function->frame_slots) > store->true_limit) status = LUN_EXHAUSTED;
   if (status != LUN_OK) refuse(pc, fp, store, status);
   return status;
