@@ -6,6 +6,38 @@
 
 #include "translator.h"
 
+/* ---- which code an instruction becomes ---- */
+const int16_t code_of_op[OP_COUNT] = {
+#define FORM_CLASS_HAND(id) [OP_##id] = -1,
+#define FORM_CLASS_REINTERPRET(id) [OP_##id] = -1,
+#define FORM(id) [OP_##id] = CODE_##id,
+#define FORM_CLASS_IBINARY(id) FORM(id)
+#define FORM_CLASS_FBINARY(id) FORM(id)
+#define FORM_CLASS_TRAPPING_BINARY(id) FORM(id)
+#define FORM_CLASS_UNARY(id) FORM(id)
+#define FORM_CLASS_TRAPPING_UNARY(id) FORM(id)
+#define FORM_CLASS_TEST(id) FORM(id)
+#define FORM_CLASS_LOAD(id) FORM(id)
+#define FORM_CLASS_STORE(id) FORM(id)
+#define FORM_CLASS_ICOMPARE(id) FORM(id)
+#define FORM_CLASS_VUNARY(id) FORM(id)
+#define FORM_CLASS_VBINARY(id) FORM(id)
+#define FORM_CLASS_VTERNARY(id) FORM(id)
+#define FORM_CLASS_VSHIFT(id) FORM(id)
+#define FORM_CLASS_VTEST(id) FORM(id)
+#define FORM_CLASS_VSPLAT(id) FORM(id)
+#define FORM_CLASS_VEXTRACT(id) FORM(id)
+#define FORM_CLASS_VREPLACE(id) FORM(id)
+#define FORM_CLASS_VLOAD(id) FORM(id)
+#define FORM_CLASS_VSTORE(id) FORM(id)
+#define FORM_CLASS_VLOAD_LANE(id) FORM(id)
+#define FORM_CLASS_VSTORE_LANE(id) FORM(id)
+#define FORM_CLASS_FCOMPARE(id) FORM(id)
+#define OP(code, id, text, immediate, signature, class) FORM_##class(id)
+#include "ops.def"
+#undef OP
+};
+
 /* ---- words ---- */
 static Word *new_word(Translator *t) {
   static const Word empty;
@@ -191,6 +223,12 @@ void cut(Translator *t, size_t count, int32_t height) {
 bool can_redirect(const Translator *t, const Operand *operand) {
   return t->last >= 0 && !t->failed && operand->kind == OPERAND_TEMP &&
          t->code.items[t->last].a == operand->home;
+}
+
+int32_t pair_operands(Translator *t, int32_t c0, int32_t c1) {
+  if (c0 != (int16_t)c0 || c1 != (int16_t)c1) t->wants_far = true;
+  Word word = { { .handler = NULL, { { .c0 = (int16_t)c0, .c1 = (int16_t)c1 } } } };
+  return word.c;
 }
 
 /* ---- conditions ---- */

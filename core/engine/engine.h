@@ -150,7 +150,7 @@ struct lun_call {
   Slot *fp;                 /* of the frame it belongs to (MARK: of the outermost frame of the run) */
   const Word *ret;          /* CALL, BRIDGE: the true return word */
   uint8_t kind, phase;
-  uint8_t entry;            /* MARK: lun_entry */
+  uint8_t entry;            /* MARK: lun_entry; EXPORT stands for FUNCTION, too (lun_call_entry) */
   bool failed;              /* a callback of this event said lun_call_fail */
   uint32_t depth;           /* CALL, HOST: 0 = not known yet, else depth + 1 */
   uint64_t serial;          /* not 0: borrowed stacks taken in the callback at work carry it */

@@ -178,10 +178,6 @@ lun_status invoke(Function *function, const Slot *params, Slot *results, lun_ent
   return status;
 }
 
-static lun_entry entry_of(const Function *function) {
-  return lun_definition_export_count(function->definition) > 0 ? LUN_ENTRY_EXPORT : LUN_ENTRY_FUNCTION;
-}
-
 lun_status lun_function_invoke(Function *function, const uint64_t *params, uint64_t *results, lun_error *error) {
-  return invoke(function, params, results, entry_of(function), error);
+  return invoke(function, params, results, LUN_ENTRY_EXPORT, error);
 }

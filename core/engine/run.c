@@ -234,13 +234,17 @@ HANDLER(CALL_BRIDGE) {
   return cross(pc + 2, frame, mem, size, store, base);
 }
 
+/* `callee`: the table's function at slot a, of the type in the next word. */
+#define INDIRECT_CALLEE \
+  const Table *table = pc[1].p0; \
+  uint32_t index = (uint32_t)A; \
+  if (UNLIKELY(index >= table->count)) TRAP(LUN_TRAP_UNDEFINED_ELEMENT); \
+  const Function *callee = (const Function *)(uintptr_t)table->items[index]; \
+  if (UNLIKELY(!callee)) TRAP(LUN_TRAP_UNINITIALIZED_ELEMENT); \
+  if (UNLIKELY(callee->type != pc[1].p1)) TRAP(LUN_TRAP_INDIRECT_CALL_TYPE)
+
 HANDLER(CALL_INDIRECT) {
-  const Table *table = pc[1].p0;
-  uint32_t index = (uint32_t)A;
-  if (UNLIKELY(index >= table->count)) TRAP(LUN_TRAP_UNDEFINED_ELEMENT);
-  const Function *callee = (const Function *)(uintptr_t)table->items[index];
-  if (UNLIKELY(!callee)) TRAP(LUN_TRAP_UNINITIALIZED_ELEMENT);
-  if (UNLIKELY(callee->type != pc[1].p1)) TRAP(LUN_TRAP_INDIRECT_CALL_TYPE);
+  INDIRECT_CALLEE;
   Slot *frame = fp + pc[2].delta;
   frame[-2] = of_pointer(fp);
   frame[-1] = of_pointer(pc + 3);
@@ -256,7 +260,7 @@ HANDLER(CALL_INDIRECT) {
  * its results, the callee's begin too. A caller that is listened to is closed first. `record` names the arguments' slot in
  * delta. NULL: the run ends, and the store knows why. */
 static __attribute__((noinline)) Slot *tail_frame(const Word *record, Slot *fp, const Function *callee, Store *store) {
-  const Function *owner = record->owner;
+  Function *owner = record->owner;
   if (UNLIKELY(word_at(fp[-1]) == after_word)) {
     Record *closed = store->record;
     store->hooks->tail(store, closed, callee);
@@ -266,7 +270,7 @@ static __attribute__((noinline)) Slot *tail_frame(const Word *record, Slot *fp, 
       lun_status status = safepoint(store);
       if (status != LUN_OK) {
         store->outcome = status;
-        store->point = (Point){ code_owner(store, record), fp, NULL, record->offset };
+        store->point = (Point){ owner, fp, NULL, record->offset };
         return NULL;
       }
     }
@@ -279,7 +283,7 @@ static __attribute__((noinline)) Slot *tail_frame(const Word *record, Slot *fp, 
     Record *bridge = record_push(store, RECORD_BRIDGE, PHASE_NONE, frame, 0);
     if (!bridge) {
       store->outcome = LUN_EXHAUSTED;
-      store->point = (Point){ code_owner(store, record), fp, NULL, record->offset };
+      store->point = (Point){ owner, fp, NULL, record->offset };
       return NULL;
     }
     bridge->ret = ret;
@@ -301,12 +305,7 @@ HANDLER(RETURN_CALL) {
 }
 
 HANDLER(RETURN_CALL_INDIRECT) {
-  const Table *table = pc[1].p0;
-  uint32_t index = (uint32_t)A;
-  if (UNLIKELY(index >= table->count)) TRAP(LUN_TRAP_UNDEFINED_ELEMENT);
-  const Function *callee = (const Function *)(uintptr_t)table->items[index];
-  if (UNLIKELY(!callee)) TRAP(LUN_TRAP_UNINITIALIZED_ELEMENT);
-  if (UNLIKELY(callee->type != pc[1].p1)) TRAP(LUN_TRAP_INDIRECT_CALL_TYPE);
+  INDIRECT_CALLEE;
   fp = tail_frame(pc + 2, fp, callee, store);
   if (UNLIKELY(!fp)) return;
   mem = memory_data(callee->instance), size = memory_bytes(callee->instance);

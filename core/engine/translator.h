@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Between translate.c (one case per instruction) and emit.c (operands, words, branches): the translator's state.
+/* Between translate.c and translate_data.c (one case per instruction) and emit.c (operands, words, branches): the
+ * translator's state.
  *
  * Translation runs once over a validated body, with an abstract operand stack: an operand is a temporary in the slot of
  * its height (its home), a local that nobody has copied yet, or a constant. Locals and constants are used where they are;
@@ -62,7 +63,21 @@ typedef struct Translator {
 
 enum { FAR_SCRATCH = 8 /* four of two slots */, NEAR_SLOTS = 32000, CODE_WORDS_MOST = 1 << 26 };
 
+/* ---- translate_data.c ---- */
+/* A load or a store, scalar or vector, of whichever memory. */
+void translate_access(Translator *t, Op op);
+/* The offset of a memory argument; the memory's index beside it. */
+uint32_t read_memarg(Bytes *b, uint32_t *memory);
+/* Growth, sizes, single elements, and the instructions on ranges. */
+void translate_bulk(Translator *t, Op op);
+void translate_vector(Translator *t, Op op);
+void translate_vector_wide(Translator *t, Op op);  /* v128.const, i8x16.shuffle */
+
 /* ---- emit.c ---- */
+/* The plain form of each numeric, memory and vector instruction; -1 for those that are translated by hand. */
+extern const int16_t code_of_op[OP_COUNT];
+/* Two slots (or a slot and a lane) in the third operand. */
+int32_t pair_operands(Translator *t, int32_t c0, int32_t c1);
 /* Appends a word; its index. On failure t->failed is set and 0 comes back. */
 uint32_t emit(Translator *t, int code, int32_t a, int32_t b, int32_t c);
 uint32_t emit_words(Translator *t, void *p0, void *p1);

@@ -55,7 +55,8 @@ lun_entry lun_call_entry(const lun_call *call) {
   if (true_return(call->fp, call) != exit_word) return LUN_ENTRY_NONE;
   const Record *record = call;
   while (record->kind != RECORD_MARK) record = record->prev;
-  return (lun_entry)record->entry;
+  bool exported = lun_definition_export_count(call->function->definition) > 0;
+  return record->entry == LUN_ENTRY_EXPORT && !exported ? LUN_ENTRY_FUNCTION : (lun_entry)record->entry;
 }
 
 bool lun_call_caller(const lun_call *call, lun_frame *frame) {

@@ -474,6 +474,14 @@ static void others(void) {
   one = attach(&all, NULL);
   call("reenter", 1);
   expect_text("R19 entries", "reenter export\nagain none\nleaf export\n");
+  for (uint32_t i = 0; i < lun_module_function_count(lun_instance_module(guest)); i++) {
+    lun_function *function = lun_instance_function_at(guest, i);
+    uint64_t slot = 1;
+    lun_error error = LUN_ERROR_INIT;
+    if (strcmp(lun_definition_name(lun_function_definition(function)), "middle") != 0) continue;
+    expect("R19 a function value", lun_function_invoke(function, &slot, &slot, &error) == LUN_OK);
+  }
+  expect_text("R19 a function value called by the host", "middle function\nleaf none\n");
   lun_attachment_detach(one, 0);
 }
 
