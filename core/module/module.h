@@ -174,7 +174,7 @@ void module_release(lun_module *module);
 
 /* The export of that name, or NULL. */
 const Export *export_find(const lun_module *module, const char *name, size_t name_size);
-/* "i32 i64 -> f32", "-> " …: for messages; into the buffer, cut to its room. */
+/* "i32 i64 -> f32", "->" …: for messages; into the buffer, cut to its room. */
 const char *signature_text(const lun_signature *signature, char *buffer, size_t room);
 bool signature_equal(const lun_signature *a, const lun_signature *b);
 /* The type of a block: of its index, or the one-result shorthand. Then `single` is that type and results points to it

@@ -93,7 +93,7 @@ const char *signature_text(const lun_signature *signature, char *buffer, size_t 
   if (printed > 0) length += (size_t)printed;
   if (length >= room) length = room - 1;
   length = types_print(buffer, room, length, signature->results, signature->result_count);
-  if (length > 0 && signature->result_count && buffer[length - 1] == ' ') length--;
+  if (length > 0 && buffer[length - 1] == ' ') length--;
   buffer[length] = 0;
   return buffer;
 }

@@ -192,6 +192,16 @@ describe("imports", function()
     assert.is_truthy(told:find("lib.f", 1, true) and told:find("lib.mem", 1, true), told)
   end)
 
+  it("that miss are told with their type as it reads", function()
+    local session = guest.session()
+    for signature, type in pairs({
+      ["(func)"] = "->", ["(func (param i32))"] = "i32 ->", ["(func (param i32 i64) (result f32))"] = "i32 i64 -> f32",
+    }) do
+      local err = failure(session.instantiate, session.module(wat(('(module (import "m" "f" %s))'):format(signature))))
+      assert.equal(("unknown import: m.f (function %s)"):format(type), err.message)
+    end
+  end)
+
   it("of a wrong kind are refused with what was expected", function()
     local session = guest.session()
     local module = session.module(wat(user))
