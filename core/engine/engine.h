@@ -24,6 +24,9 @@
 
 #include "module.h"
 
+/* Their addresses and calls need no detour: none of these leaves the library. */
+#pragma GCC visibility push(hidden)
+
 typedef uint64_t Slot;
 typedef struct lun_store Store;
 typedef struct lun_instance Instance;
@@ -329,6 +332,8 @@ typedef struct Walk {
   const Word *pc;           /* NULL: `offset` */
   uint32_t offset;          /* UINT32_MAX: none */
   bool reentry;             /* the host called this frame */
+  const Word *ret;          /* its true return word */
+  Record *behind;           /* the topmost record that is not this frame's */
 } Walk;
 Walk walk_from_record(Store *store, Record *record);
 Walk walk_from_point(Store *store, const Point *point);
@@ -341,6 +346,9 @@ void walk_frame(const Walk *walk, lun_frame *out);
 uint32_t record_depth(Record *record);
 /* The true return word of the frame at fp, whose records begin at `record`. */
 const Word *true_return(const Slot *fp, const Record *record);
+static inline bool is_patched(const Word *ret) { return ret == after_word || ret == bridge_word; }
+/* The same for a frame whose return word is patched; moves *record past the frame's. */
+const Word *true_return_past(const Slot *fp, Record **record);
 
 /* ---- snapshot.c ---- */
 lun_snapshot *snapshot_take(Walk walk);
@@ -383,5 +391,7 @@ static inline uint8_t *memory_data(const Instance *instance) {
 static inline uint64_t memory_bytes(const Instance *instance) {
   return instance && instance->memory ? instance->memory->bytes : 0;
 }
+
+#pragma GCC visibility pop
 
 #endif

@@ -5,13 +5,30 @@
 
 static const Word *word_at(Slot slot) { return (const Word *)(uintptr_t)slot; }
 
-const Word *true_return(const Slot *fp, const Record *record) {
-  const Word *ret = word_at(fp[-1]);
-  for (; ret == after_word || ret == bridge_word; record = record->prev) {
-    while (record->fp != fp || record->kind == RECORD_HOST) record = record->prev;
-    ret = record->ret;
-  }
+const Word *true_return_past(const Slot *fp, Record **record) {
+  const Word *ret;
+  Record *at = *record;
+  do {
+    while (at->fp != fp || at->kind == RECORD_HOST) at = at->prev;
+    ret = at->ret;
+    at = at->prev;
+  } while (is_patched(ret));
+  *record = at;
   return ret;
+}
+
+const Word *true_return(const Slot *fp, const Record *record) {
+  Record *at = (Record *)record; /* the store's own, never const */
+  const Word *ret = word_at(fp[-1]);
+  return is_patched(ret) ? true_return_past(fp, &at) : ret;
+}
+
+/* Looks up how the frame that the walk has come to will be left. */
+static void look_ahead(Walk *walk) {
+  walk->behind = walk->record;
+  walk->ret = word_at(walk->fp[-1]);
+  if (is_patched(walk->ret)) walk->ret = true_return_past(walk->fp, &walk->behind);
+  walk->reentry = walk->ret == exit_word;
 }
 
 Walk walk_from_record(Store *store, Record *record) {
@@ -21,13 +38,12 @@ Walk walk_from_record(Store *store, Record *record) {
     walk.offset = body_offset(record->function->definition);
   else if (record->kind == RECORD_CALL && record->phase == PHASE_ABORT)
     walk.offset = record->offset;
-  walk.reentry = true_return(walk.fp, record) == exit_word;
+  look_ahead(&walk);
   return walk;
 }
 
 /* Past the mark on top: to the callback or host function from which this run was entered. */
-static bool leave_run(Walk *walk) {
-  Record *mark = walk->record;
+static bool leave_run(Walk *walk, Record *mark) {
   while (mark && mark->kind != RECORD_MARK) mark = mark->prev;
   Record *caller = mark ? mark->prev : NULL;
   if (!caller) return false;
@@ -39,38 +55,27 @@ Walk walk_from_point(Store *store, const Point *point) {
   Walk walk = { .store = store, .record = store->record, .function = point->function, .fp = point->fp, .pc = point->pc,
                 .offset = point->offset };
   if (!point->function) {
-    if (!leave_run(&walk)) walk.function = NULL;
+    if (!leave_run(&walk, store->record)) walk.function = NULL;
   } else {
-    walk.reentry = true_return(walk.fp, walk.record) == exit_word;
+    look_ahead(&walk);
   }
   return walk;
 }
 
-/* The frame at fp was left by way of records, or by none: its true return word, with walk->record behind them. */
-static const Word *leave_frame(Walk *walk, const Word *ret) {
-  while (ret == after_word || ret == bridge_word) {
-    while (walk->record->fp != walk->fp || walk->record->kind == RECORD_HOST) walk->record = walk->record->prev;
-    ret = walk->record->ret;
-    walk->record = walk->record->prev;
-  }
-  return ret;
-}
-
 bool walk_next(Walk *walk) {
   if (!walk->function) return false;
-  if (UNLIKELY(walk->function->callback))
-    while (walk->record && walk->record->fp == walk->fp && walk->record->kind == RECORD_HOST) walk->record = walk->record->prev;
-  const Word *ret = leave_frame(walk, word_at(walk->fp[-1]));
+  const Word *ret = walk->ret;
   if (UNLIKELY(ret == exit_word)) {
-    if (leave_run(walk)) return true;
+    if (leave_run(walk, walk->behind)) return true;
     walk->function = NULL;
     return false;
   }
+  walk->record = walk->behind;
   walk->function = ret[-1].owner;
   walk->fp = (Slot *)(uintptr_t)walk->fp[-2];
   walk->pc = NULL;
   walk->offset = ret[-1].offset;
-  walk->reentry = true_return(walk->fp, walk->record) == exit_word;
+  look_ahead(walk);
   return true;
 }
 

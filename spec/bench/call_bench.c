@@ -61,6 +61,16 @@ static void hear(void *self, lun_call *call, const uint64_t *values) { (void)sel
 static const lun_listener silent_before = { .before = hear };
 static const lun_listener silent_pair = { .before = hear, .after = hear };
 
+static double frames_walked;
+static void walk(void *self, lun_call *call, const uint64_t *values) {
+  lun_stack stack = lun_call_stack(call);
+  uint64_t frames = 0;
+  while (lun_stack_next(&stack)) frames++;
+  frames_walked += (double)frames;
+  (void)self, (void)values;
+}
+static const lun_listener walking_before = { .before = walk };
+
 static lun_choice choose(void *context, const lun_definition *definition, lun_instance *instance) {
   (void)definition, (void)instance;
   return (lun_choice){ context, NULL };
@@ -78,6 +88,14 @@ static double time_listener(Bench *bench, const lun_listener *listener) {
 
 static double row_c_before(Bench *bench) { return time_listener(bench, &silent_before); }
 static double row_c_pair(Bench *bench) { return time_listener(bench, &silent_pair); }
+
+/* A frame of a walk over the whole stack, in a before of each call. */
+static double row_walk(Bench *bench) {
+  double before = time_listener(bench, &silent_before);
+  frames_walked = 0;
+  double walking = time_listener(bench, &walking_before);
+  return (walking - before) * calls_of(N) / frames_walked;
+}
 
 static void call_lua(Bench *bench, int reference) {
   lua_rawgeti(bench->L, LUA_REGISTRYINDEX, reference);
@@ -113,6 +131,7 @@ static const struct Row {
   { "a call, untraced", row_untraced },
   { "with a C before", row_c_before },
   { "with a C before and after", row_c_pair },
+  { "a frame of a stack walk", row_walk },
   { "with a Lua before and after", row_lua_pair },
   { "a bare lua_pcall", row_pcall },
 };

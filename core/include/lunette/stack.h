@@ -22,14 +22,14 @@ typedef struct lun_frame {
   uint64_t offset;
   bool is_host;
   bool reentry;               /* this frame was called from the host: a run begins here */
-  const void *slots, *function, *origin; /* private */
+  const void *slots, *function, *origin, *record; /* private */
   uint64_t serial;            /* private */
 } lun_frame;
 
 typedef struct lun_stack {
   lun_frame frame;            /* after lun_stack_next: the frame it stands on */
   void *store, *record, *fp, *function;  /* private */
-  const void *origin;                    /* private */
+  const void *origin, *ret;              /* private */
   uint64_t serial;                       /* private */
   uint32_t flags;                        /* private */
 } lun_stack;
