@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The state of validating bodies: what validate.c and its quick way (quick.c) share. */
+/* The state of validating bodies, operands on and off its stack, and the checks of instructions: what validate.c (bodies),
+ * validate_control.c, validate_data.c and the quick way (quick.c) share. */
 #ifndef LUN_VALIDATE_H
 #define LUN_VALIDATE_H
 
@@ -61,6 +62,76 @@ typedef struct Validator {
 
 /* Of the instructions from i32.load to i64.store32, as exponents (quick.c). */
 extern const uint8_t natural_alignment[];
+
+/* ---- validate.c ---- */
+/* Each sets the error and gives false: of an invalid module (or, where the reader has failed, of a malformed one) … */
+bool validate_fail(Validator *v, const char *format, ...) LUN_PRINTF(2, 3);
+bool validate_mismatch(Validator *v, const char *wanted, const char *got);
+/* … of malformed bytes, by the reader's failure or this text … */
+bool validate_fail_read(Validator *v);
+bool validate_fail_malformed(Validator *v, const char *text);
+bool validate_no_memory(Validator *v);
+
+bool operands_grow(Validator *v, size_t extra);
+bool operand_pop_any(Validator *v, lun_type *type);
+bool operand_pop_slow(Validator *v, lun_type wanted);
+
+static inline bool push(Validator *v, lun_type type) {
+  if (UNLIKELY(v->top == v->limit) && !operands_grow(v, 1)) return false;
+  *v->top++ = type;
+  return true;
+}
+
+static inline bool pop(Validator *v, lun_type wanted) {
+  if (LIKELY(v->top > v->floor && v->top[-1] == wanted)) {
+    v->top--;
+    return true;
+  }
+  return operand_pop_slow(v, wanted);
+}
+
+static inline bool push_all(Validator *v, const lun_type *types, uint32_t count) {
+  if ((size_t)(v->limit - v->top) < count && !operands_grow(v, count)) return false;
+  for (uint32_t i = 0; i < count; i++) *v->top++ = types[i];
+  return true;
+}
+
+static inline bool pop_all(Validator *v, const lun_type *types, uint32_t count) {
+  for (uint32_t i = count; i-- > 0;) {
+    if (!pop(v, types[i])) return false;
+  }
+  return true;
+}
+
+/* By the signature in the table. */
+static inline bool shaped(Validator *v) {
+  const Shape *shape = &v->shapes[v->op];
+  for (uint32_t i = shape->pops; i-- > 0;) {
+    if (!pop(v, shape->in[i])) return false;
+  }
+  return shape->out == UNKNOWN || push(v, shape->out);
+}
+
+/* ---- validate_control.c ---- */
+bool control_push(Validator *v, BlockKind kind, const BlockType *type);
+bool check_unreachable(Validator *v), check_nop(Validator *v), check_block(Validator *v), check_loop(Validator *v),
+  check_if(Validator *v), check_else(Validator *v), check_end(Validator *v), check_branch(Validator *v),
+  check_branch_if(Validator *v), check_branch_table(Validator *v), check_return(Validator *v),
+  check_call(Validator *v), check_call_indirect(Validator *v), check_return_call(Validator *v),
+  check_return_call_indirect(Validator *v);
+
+/* ---- validate_data.c ---- */
+bool validate_table_index(Validator *v, lun_type *type);
+bool check_drop(Validator *v), check_select_untyped(Validator *v), check_select_typed(Validator *v),
+  check_local_get(Validator *v), check_local_set(Validator *v), check_local_tee(Validator *v),
+  check_global_get(Validator *v), check_global_set(Validator *v), check_data_index(Validator *v),
+  check_element_drop(Validator *v), check_table_get(Validator *v), check_table_set(Validator *v),
+  check_table_size(Validator *v), check_table_grow(Validator *v), check_table_fill(Validator *v),
+  check_table_init(Validator *v), check_table_copy(Validator *v), check_reference_null(Validator *v),
+  check_reference_is_null(Validator *v), check_reference_function(Validator *v), check_memory_access(Validator *v),
+  check_memory_resize(Validator *v), check_memory_init(Validator *v), check_memory_copy(Validator *v),
+  check_constant_i32(Validator *v), check_constant_i64(Validator *v), check_constant_f32(Validator *v),
+  check_constant_f64(Validator *v), check_vector_immediate(Validator *v);
 
 /* ---- quick.c ---- */
 void tables_init(Validator *v);   /* v->shapes and v->quick, for all of a module */
