@@ -153,7 +153,10 @@ struct lun_call {
   Slot *fp;                 /* of the frame it belongs to (MARK: of the outermost frame of the run) */
   const Word *ret;          /* CALL, BRIDGE: the true return word */
   uint8_t kind, phase;
-  uint8_t entry;            /* MARK: lun_entry; EXPORT stands for FUNCTION, too (lun_call_entry) */
+  union {
+    uint8_t entry;          /* MARK: lun_entry; EXPORT stands for FUNCTION, too (lun_call_entry) */
+    bool timed;             /* CALL: its times are taken (trace's) */
+  };
   bool failed;              /* a callback of this event said lun_call_fail */
   uint32_t depth;           /* CALL, HOST: 0 = not known yet, else depth + 1 */
   uint64_t serial;          /* not 0: borrowed stacks taken in the callback at work carry it */
@@ -169,7 +172,7 @@ struct lun_call {
   Slot *params;             /* CALL: saved, or NULL */
   uint32_t current;         /* CALL: the listener at work */
   uint32_t offset;          /* CALL in abort: where this frame stands; UINT32_MAX: unknown */
-  Hearing hearings[];       /* CALL: one per listener of the set, then the saved params */
+  Hearing hearings[];       /* CALL: one per listener of the set, then trace's times, then the saved params */
 };
 
 /* What trace gives to the engine: the engine never learns who listens. */
@@ -233,6 +236,8 @@ struct lun_store {
   char *listener_message;   /* of FLAG_LISTENER */
   uint32_t runs;
   uint32_t unwinding;       /* failures being told: their callbacks may still call the guest */
+  bool timed;               /* somebody wants times (trace's) … */
+  uint64_t watched_ns;      /* … and this much of the monotonic clock was spent watching, in listeners and safepoints */
   bool at_safepoint;        /* the embedder's callback is at work: frames lie above `end` */
 
   lun_store_options options;

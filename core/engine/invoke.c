@@ -30,7 +30,9 @@ lun_status safepoint(Store *store) {
   if (flags & FLAG_CLOSE) return lun_error_set(&store->error, LUN_EXIT, "the instance was closed");
   if (flags & FLAG_POKE && store->on_safepoint && !store->at_safepoint) {
     store->at_safepoint = true;
+    uint64_t stopped = lun_store_clock_stop(store);
     lun_status status = store->on_safepoint(store->on_safepoint_self, &store->error);
+    lun_store_clock_go(store, stopped);
     store->at_safepoint = false;
     if (status != LUN_OK) return lun_error_set(&store->error, status, "%s", lun_status_name(status)), status;
   }

@@ -153,6 +153,13 @@ void lun_store_on_safepoint(Store *store, lun_safepoint on_safepoint, void *self
   store->on_safepoint_self = self;
 }
 
+/* ---- the guest's clock ---- */
+uint64_t lun_store_clock_stop(const Store *store) { return store->timed ? clock_monotonic_ns() - store->watched_ns : 0; }
+
+void lun_store_clock_go(Store *store, uint64_t stopped) {
+  if (store->timed && stopped) store->watched_ns = clock_monotonic_ns() - stopped;
+}
+
 /* ---- waiting ---- */
 void lun_store_on_wait(Store *store, lun_wait on_wait, void *self) {
   store->on_wait = on_wait;

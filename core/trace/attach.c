@@ -58,6 +58,7 @@ static void attachment_free(lun_attachment *attachment) {
 static void attachment_drop(lun_attachment *attachment) {
   if (--attachment->holders > 0) return;
   if (attachment->options.release) attachment->options.release(attachment->context);
+  if (attachment->options.time) times_wanted(attachment->store, false);
   attachment_free(attachment);
 }
 
@@ -91,8 +92,11 @@ static void set_seal(Set *set) {
   for (uint32_t i = 0; i < set->count; i++) {
     lun_attachment *attachment = set->choices[i]->attachment;
     if (begins_group(set, i)) attachment->holders++;
-    if (attachment->options.params) set->keeps_params = true;
+    if (attachment->options.params) set->keeps |= KEEPS_PARAMS;
+    if (begins_group(set, i) && attachment->options.time) set->timed++;
   }
+  if (set->timed) set->keeps |= KEEPS_TIMES;
+  set->extra += (uint32_t)times_size(set);
 }
 
 /* Puts the set (NULL: none) in place; the function's old one is dropped. */
@@ -131,6 +135,12 @@ static bool ask(lun_attachment *attachment, Instance *instance, Answers *answers
   return true;
 }
 
+/* What the times of a call of the function take, with one attachment more, as so many listeners' places. */
+static size_t times_hearings(const lun_attachment *attachment, const Set *old) {
+  const Set set = { .timed = (old ? old->timed : 0) + attachment->options.time };
+  return times_size(&set) / sizeof(Hearing);
+}
+
 /* ---- putting in place: answers of one attachment, those of a function together ---- */
 typedef struct Change {
   Function *function;
@@ -164,7 +174,7 @@ static lun_status put_in_place(Store *store, lun_attachment *attachment, const A
     for (next = i; next < answers->count && answers->items[next].function == function;) next++;
     if (function->instance && function->instance->is_closed) continue;
     size_t count = next - i + (function->set ? ((Set *)function->set)->count : 0);
-    if (!records_reserve(store, count)) {
+    if (!records_reserve(store, count + times_hearings(attachment, function->set))) {
       drop_changes(&changes);
       return lun_error_set(error, LUN_NO_MEMORY, "no room for %zu listeners on one function while the guest runs", count);
     }
@@ -257,11 +267,13 @@ lun_status lun_store_attach_multi(Store *store, const lun_factory_entry *factori
   if (!ensure_trace(store)) return no_memory(error);
   lun_attachment *attachment = attachment_create(store, factories, count, context, options);
   if (!attachment) return no_memory(error);
+  if (attachment->options.time) times_wanted(store, true);
   Answers answers = { 0 };
   lun_status status = ask_all(store, attachment, &answers) ? LUN_OK : no_memory(error);
   if (status == LUN_OK) status = put_in_place(store, attachment, &answers, error);
   vec_clear(&answers);
   if (status != LUN_OK) {
+    if (attachment->options.time) times_wanted(store, false);
     attachment_free(attachment);
     return status;
   }

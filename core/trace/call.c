@@ -18,18 +18,11 @@ uint64_t lun_call_id(const lun_call *call) {
   return record ? record->id : 0;
 }
 
-static bool heard_by(const Record *record, const lun_attachment *attachment) {
-  const Set *set = record->set;
-  for (uint32_t i = 0; i < set->count; i++)
-    if (set->choices[i]->attachment == attachment && record->hearings[i].heard) return true;
-  return false;
-}
-
 uint64_t lun_call_parent_id(const lun_call *call) {
   const lun_attachment *attachment = attachment_of(call);
   if (!attachment) return 0;
   for (const Record *record = call->prev; record; record = record->prev)
-    if (record->kind == RECORD_CALL && heard_by(record, attachment)) return record->id;
+    if (record->kind == RECORD_CALL && record_heard_by(record, attachment)) return record->id;
   return 0;
 }
 

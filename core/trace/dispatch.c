@@ -64,12 +64,23 @@ static inline void tell_before(Store *store, Record *record, const Set *set, uin
   record->serial = 0;
 }
 
-static bool enter(Store *store, Function *function, Slot *fp) {
+static size_t saved_size(const Type *type) { return (type->type.param_slots * sizeof(Slot) + 15) & ~(size_t)15; }
+
+/* What attachments have asked to be kept of the call, from its beginning. */
+static __attribute__((noinline)) void keep(Store *store, Record *record, const Set *set, const Slot *params) {
+  const Type *type = record->function->type;
+  if (set->keeps & KEEPS_TIMES) times_begin(store, record);
+  if (!(set->keeps & KEEPS_PARAMS) || type->type.param_slots == 0) return;
+  record->params = (Slot *)(void *)((char *)record->hearings + set->extra);
+  memcpy(record->params, params, type->type.param_slots * sizeof(Slot));
+}
+
+bool dispatch_enter(Store *store, Function *function, Slot *fp) {
   Set *set = function->set;
   const Type *type = function->type;
-  size_t saved = 0;
-  if (UNLIKELY(set->keeps_params)) saved = (type->type.param_slots * sizeof(Slot) + 15) & ~(size_t)15;
-  Record *record = record_push(store, RECORD_CALL, PHASE_BEFORE, fp, set->extra + saved);
+  size_t extra = set->extra;
+  if (UNLIKELY(set->keeps & KEEPS_PARAMS)) extra += saved_size(type);
+  Record *record = record_push(store, RECORD_CALL, PHASE_BEFORE, fp, extra);
   if (UNLIKELY(!record)) return false;
   Slot *params = fp - 2 - type->slots;
   record->ret = (const Word *)(uintptr_t)fp[-1];
@@ -82,10 +93,7 @@ static bool enter(Store *store, Function *function, Slot *fp) {
   store->tail_of = 0;
   set->holders++;
   fp[-1] = (Slot)(uintptr_t)after_word;
-  if (UNLIKELY(saved)) {
-    record->params = (Slot *)(void *)&record->hearings[set->count];
-    memcpy(record->params, params, type->type.param_slots * sizeof(Slot));
-  }
+  if (UNLIKELY(set->keeps)) keep(store, record, set, params);
   tell_before(store, record, set, 0, params);
   for (uint32_t i = 1, n = set->count; UNLIKELY(i < n); i++) tell_before(store, record, set, i, params);
   if (UNLIKELY(record->failed)) settle_failures(store, record);
@@ -128,7 +136,7 @@ static __attribute__((noinline)) void tell_all_after(Record *record, const Set *
   }
 }
 
-static void leave(Store *store, Record *record, const Slot *results) {
+void dispatch_leave(Store *store, Record *record, const Slot *results) {
   Set *set = record->set;
   record->phase = PHASE_AFTER;
   if (LIKELY(set->count == 1)) tell_after(record, set, 0, results);
@@ -139,14 +147,14 @@ static void leave(Store *store, Record *record, const Slot *results) {
 }
 
 /* The callee is told whose place it takes, if it is listened to. */
-static void tail(Store *store, Record *record, const Function *callee) {
+void dispatch_tail(Store *store, Record *record, const Function *callee) {
   record->tail = callee->definition;
   uint64_t id = record->id;
-  leave(store, record, NULL);
+  dispatch_leave(store, record, NULL);
   store->tail_of = callee->kept ? id : 0;
 }
 
-static void abort_call(Store *store, Record *record, const lun_error *error) {
+void dispatch_abort(Store *store, Record *record, const lun_error *error) {
   Set *set = record->set;
   record->phase = PHASE_ABORT;
   for (uint32_t last = set->count; last > 0;) {
@@ -158,14 +166,14 @@ static void abort_call(Store *store, Record *record, const lun_error *error) {
   set_drop(set);
 }
 
-static bool wants_stack(Store *store) { return trace_of(store)->attachments != NULL; }
+bool dispatch_wants_stack(Store *store) { return trace_of(store)->attachments != NULL; }
 
 const TraceHooks trace_hooks = {
-  .enter = enter,
-  .leave = leave,
-  .tail = tail,
-  .abort = abort_call,
-  .wants_stack = wants_stack,
+  .enter = dispatch_enter,
+  .leave = dispatch_leave,
+  .tail = dispatch_tail,
+  .abort = dispatch_abort,
+  .wants_stack = dispatch_wants_stack,
   .instance_made = attach_instance,
   .instance_closed = attach_closed,
   .destroy = attach_destroy,

@@ -10,6 +10,7 @@
 #include "engine.h"
 
 enum { SILENT_MUTED = 1, SILENT_PAUSED = 2 };
+enum { KEEPS_PARAMS = 1, KEEPS_TIMES = 2 };  /* of each call */
 
 /* One listener of one attachment; the same (listener, self) has the same choice for every function. */
 typedef struct Choice {
@@ -19,11 +20,28 @@ typedef struct Choice {
   uint8_t silent;           /* SILENT_…: not for new calls */
 } Choice;
 
+/* A timed call's share of one attachment that asks for times; those of an attachment's open calls are a chain. */
+typedef struct Span {
+  struct Span *outer;       /* the nearest enclosing call's that it heard */
+  uint64_t id;              /* of the call; 0: not heard */
+  uint64_t inner;           /* what the calls in it took that it heard */
+  lun_attachment *attachment;
+} Span;
+
+/* The times of one call, behind the hearings of its record. Guest time: the monotonic clock less what was spent watching. */
+typedef struct Times {
+  uint64_t moment;          /* of the event at hand, by the monotonic clock */
+  uint64_t start, elapsed;  /* guest time */
+  uint64_t count;           /* spans */
+  Span spans[];
+} Times;
+
 typedef struct Set {
   uint32_t holders;         /* its function, and each open call */
   uint32_t count;
   uint32_t extra;           /* bytes of a record behind its head, less the saved params */
-  bool keeps_params;
+  uint32_t timed;           /* attachments in it that ask for times */
+  uint8_t keeps;            /* KEEPS_… */
   Choice *choices[];        /* those of one attachment stand together */
 } Set;
 
@@ -38,6 +56,7 @@ struct lun_attachment {
   Choice **table;           /* choices by (listener, self): open addressing, a power of two */
   size_t table_room, table_count;
   uint64_t holders;         /* sets that name it, and the handle */
+  Span *span;               /* of its innermost open call, with times */
   uint64_t functions, errors, muted;
   uint32_t reporting;       /* its report at work */
   bool detached, dropped, paused;
@@ -53,11 +72,38 @@ typedef struct Failure {
 typedef struct Trace {
   lun_attachment *attachments;
   VEC(Failure) failures;
+  uint64_t timed;           /* attachments that ask for times */
+  uint64_t moment;          /* when the before being told began */
+  uint64_t fence;           /* calls up to this id are outside of the event being told: nothing in it is charged to them */
 } Trace;
 
 static inline Trace *trace_of(Store *store) { return store->trace; }
 
-extern const TraceHooks trace_hooks;
+extern const TraceHooks trace_hooks, timed_hooks;
+
+/* Whether a listener of the attachment heard its before. */
+static inline bool record_heard_by(const Record *record, const lun_attachment *attachment) {
+  const Set *set = record->set;
+  for (uint32_t i = 0; i < set->count; i++)
+    if (set->choices[i]->attachment == attachment && record->hearings[i].heard) return true;
+  return false;
+}
+
+/* ---- dispatch.c ---- */
+bool dispatch_enter(Store *store, Function *function, Slot *fp);
+void dispatch_leave(Store *store, Record *record, const Slot *results);
+void dispatch_tail(Store *store, Record *record, const Function *callee);
+void dispatch_abort(Store *store, Record *record, const lun_error *error);
+bool dispatch_wants_stack(Store *store);
+
+/* ---- times.c ---- */
+/* The bytes of a record's times. */
+size_t times_size(const Set *set);
+/* The call of this record, whose set asks for times, begins. */
+void times_begin(Store *store, Record *record);
+/* One attachment more, or less, that asks for times. */
+void times_wanted(Store *store, bool wanted);
+
 
 /* ---- attach.c ---- */
 void set_drop(Set *set);

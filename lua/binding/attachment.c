@@ -191,7 +191,7 @@ static void release(void *context) {
 
 /* ---- attaching ---- */
 static void check_options(lua_State *L, int index) {
-  static const char *const names[] = { "name", "on_error", "params", "reentrant" };
+  static const char *const names[] = { "name", "on_error", "params", "reentrant", "time" };
   for (lua_pushnil(L); lua_next(L, index); lua_pop(L, 1)) {
     const char *key = lua_type(L, -2) == LUA_TSTRING ? lua_tostring(L, -2) : "?", *nearest;
     bool known = false;
@@ -276,6 +276,7 @@ static int prepare(lua_State *L) {
   attachment->stops = options->on_error == LUN_ON_ERROR_STOP;
   options->params = option(L, 3, "params");
   options->reentrant = option(L, 3, "reentrant");
+  options->time = option(L, 3, "time");
   lua_getfield(L, 3, "name");
   options->name = luaL_optstring(L, -1, NULL); /* the table keeps it */
   lua_setiuservalue(L, 1, 2);

@@ -144,6 +144,31 @@ static int set_data(lua_State *L) {
   return 0;
 }
 
+/* ---- times ---- */
+static int push_time(lua_State *L, const char *name, bool (*ask)(const lun_call *call, uint64_t *ns)) {
+  const CallBox *box = box_check(L);
+  uint64_t ns;
+  if (ask(box->call, &ns)) {
+    lua_pushinteger(L, (lua_Integer)ns);
+    return 1;
+  }
+  if (!lun_call_attachment(box->call)) return luaL_error(L, "call.%s: a host function has no times of its call", name);
+  if (lun_call_time(box->call, &ns)) return luaL_error(L, "call.%s is known in after and abort, not in before", name);
+  return luaL_error(L, "call.%s was not asked for; attach with time=true to have it", name);
+}
+
+static int get_time(lua_State *L) {
+  return push_time(L, "time", lun_call_time);
+}
+
+static int get_elapsed(lua_State *L) {
+  return push_time(L, "elapsed", lun_call_elapsed);
+}
+
+static int get_self_time(lua_State *L) {
+  return push_time(L, "self_time", lun_call_self_time);
+}
+
 /* ---- params and values ---- */
 uint32_t param_check(lua_State *L, int index, const lun_definition *definition) {
   const lun_signature *signature = lun_definition_signature(definition);
@@ -259,6 +284,18 @@ static void keep_params(lua_State *L, CallBox *box) {
   lua_setfield(L, -2, "params");
 }
 
+static void keep_times(lua_State *L, const CallBox *box) {
+  static const struct { const char *name; bool (*ask)(const lun_call *call, uint64_t *ns); } times[] = {
+    { "time", lun_call_time }, { "elapsed", lun_call_elapsed }, { "self_time", lun_call_self_time },
+  };
+  uint64_t ns;
+  for (size_t i = 0; i < sizeof times / sizeof *times; i++) {
+    if (!times[i].ask(box->call, &ns)) continue;
+    lua_pushinteger(L, (lua_Integer)ns);
+    lua_setfield(L, 2, times[i].name);
+  }
+}
+
 /* A table of what is known of the call now, to keep. */
 static int call_keep(lua_State *L) {
   static const struct { const char *name; lua_CFunction get; } kept[] = {
@@ -268,11 +305,12 @@ static int call_keep(lua_State *L) {
   };
   CallBox *box = box_check(L);
   lua_settop(L, 1);
-  lua_createtable(L, 0, 10);
+  lua_createtable(L, 0, 13);
   for (size_t i = 0; i < sizeof kept / sizeof *kept; i++) {
     kept[i].get(L);
     lua_setfield(L, 2, kept[i].name);
   }
+  keep_times(L, box);
   keep_params(L, box);
   return 1;
 }
@@ -289,7 +327,8 @@ static const Field fields[] = {
   { "name", get_name, NULL },         { "definition", get_definition, NULL }, { "instance", get_instance, NULL },
   { "caller", get_caller, NULL },     { "entry", get_entry, NULL },       { "is_host", get_is_host, NULL },
   { "data", get_data, set_data },     { "memory", get_memory, NULL },     { "tail", get_tail, NULL },
-  { "tail_of", get_tail_of, NULL },
+  { "tail_of", get_tail_of, NULL },   { "time", get_time, NULL },         { "elapsed", get_elapsed, NULL },
+  { "self_time", get_self_time, NULL },
   { NULL, NULL, NULL },
 };
 static const luaL_Reg methods[] = {

@@ -24,7 +24,8 @@ api.rows = {
   { "lunette.version", "string", "the version of lunette" },
   -- listening
   { "lunette.on", "(where, listener [, options]) -> attachment",
-    "listens to functions; a listener is {before=, after=, abort=} or a function, which is before" },
+    "listens to functions; a listener is {before=, after=, abort=} or a function, which is before; "
+      .. "options: name= on_error=\"report\"|\"stop\"|f params=true reentrant=true time=true" },
   { "lunette.factory", "(function(definition) … return listener or nil end [, options]) -> attachment",
     "asks once for each function which listener it gets; options: where= and those of lunette.on" },
   { "lunette.multi", "(factory, …) -> factory", "several factories as one" },
@@ -112,6 +113,9 @@ api.rows = {
   { "call.entry", "\"start\" | \"export\" | \"function\" | nil", "how the host entered, if it did" },
   { "call.is_host", "boolean", "whether it is a host function" },
   { "call.data", "value", "a place of the listener's own, nil at first, from before to after or abort" },
+  { "call.time", "integer", "the moment of the event, in ns of a monotonic clock; with time=true" },
+  { "call.elapsed", "integer", "in after and abort: ns that the call took, without the time spent in listeners; with time=true" },
+  { "call.self_time", "integer", "the same less the calls in it that this attachment heard; with time=true" },
   { "call.memory", "memory | nil", "memory 0 of call.instance" },
   { "call:param", "(i | name) -> value", "a param; in after and abort with params=true" },
   { "call:uparam", "(i | name) -> value", "the same, an i32 as 0..2^32-1" },

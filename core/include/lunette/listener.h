@@ -53,6 +53,7 @@ typedef struct lun_attach_options {
   void (*report)(void *context, lun_attachment *attachment, lun_call *call, void *self, const char *message);
   bool params;             /* keep params: lun_call_params works in after and abort */
   bool reentrant;          /* also hear calls that its own callbacks make */
+  bool time;               /* take times: lun_call_time and its fellows work; two readings of the clock per event */
   lun_instance *instance;  /* only this one; NULL: all */
   /* Once, when nothing of the attachment can be called any more. */
   void (*release)(void *context);
@@ -102,6 +103,13 @@ LUN_API bool lun_call_caller(const lun_call *call, lun_frame *frame);
 LUN_API void **lun_call_data(lun_call *call);
 /* The params: in before always; in after and abort with the `params` option, else NULL. */
 LUN_API const uint64_t *lun_call_params(const lun_call *call);
+/* Times, in nanoseconds of CLOCK_MONOTONIC, for attachments with the `time` option; false: not asked for, or not known yet.
+ * The moment of the event: read before its first callback. */
+LUN_API bool lun_call_time(const lun_call *call, uint64_t *ns);
+/* In after and abort: what the call has taken, and the same less the calls in it that the attachment heard; both without the
+ * time spent in listeners, at safepoints and between lun_store_clock_stop and _go. */
+LUN_API bool lun_call_elapsed(const lun_call *call, uint64_t *ns);
+LUN_API bool lun_call_self_time(const lun_call *call, uint64_t *ns);
 LUN_API lun_attachment *lun_call_attachment(const lun_call *call); /* NULL in a host call */
 
 /* Says that this callback failed. In before: it counts as not delivered, neither after nor abort follows. Then, once the
