@@ -4,6 +4,7 @@
 -- A script's globals are its own; the standard library is there to read. What fails while it loads becomes one err of
 -- kind "script" that names file and line.
 
+local Owner = require("lunette.owner")
 local core = require("lunette.core")
 local options = require("lunette.options")
 
@@ -124,21 +125,67 @@ local function failed(session, problem)
   raise(session, problem.message, problem.trace)
 end
 
---- Loads and runs a script: { name= | file= | code=, options = { name = text }, folders = { … } }. Gives { name=, path= };
--- raises an err of kind "script".
-function script.load(session, spec)
-  local path, chunk_name, shown = locate(session, spec)
-  local source = source_of(session, spec, path)
-  local owner = { name = shown, path = path, options = spec.options or {} }
-  local api = session:api_for(owner)
-  if source:sub(1, 1) == "\27" then raise(session, ("%s: a compiled script; only Lua text is taken"):format(shown)) end
-  local chunk, problem = load(source, chunk_name, "t", environment(session, api))
+-- Runs what `owner.spec` names, for that owner. What it has put to work by the time it fails is taken away again.
+local function run(session, owner, source, chunk_name)
+  if source:sub(1, 1) == "\27" then raise(session, ("%s: a compiled script; only Lua text is taken"):format(owner.name)) end
+  local chunk, problem = load(source, chunk_name, "t", environment(session, session:api_for(owner)))
   if not chunk then raise(session, problem) end
   local good, failure = xpcall(chunk, explain)
-  if not good then failed(session, failure) end
-  options.check_used(owner, function(text) raise(session, text) end)
+  if not good then
+    session:release(owner)
+    failed(session, failure)
+  end
+  local unused
+  options.check_used(owner, function(text) unused = unused or text end)
+  if unused then
+    session:release(owner)
+    raise(session, unused)
+  end
+end
+
+--- Loads and runs a script: { name= | file= | code=, options = { name = text }, folders = { … } }. Gives its owner, a
+-- lunette.owner; raises an err of kind "script".
+function script.load(session, spec)
+  local path, chunk_name, shown = locate(session, spec)
+  local owner = Owner.new(shown, path, spec)
+  run(session, owner, source_of(session, spec, path), chunk_name)
   session.scripts[#session.scripts + 1] = owner
   return owner
+end
+
+local function place_of(session, owner)
+  for i, one in ipairs(session.scripts) do
+    if one == owner then return i end
+  end
+  error(("the script %s has been unloaded"):format(owner.name), 0)
+end
+
+--- Takes away what the script has put to work, and nothing else, after what it gave to at_exit.
+function script.unload(session, owner)
+  table.remove(session.scripts, place_of(session, owner))
+  session:run_exits(owner)
+  session:release(owner)
+end
+
+--- Runs the script's present text in its place, with the same options and lunette.state. Where that cannot be read, compiled
+-- or run, the old one stays at work and the error is raised.
+function script.reload(session, owner)
+  local place = place_of(session, owner)
+  local path, chunk_name = locate(session, owner.spec)
+  local fresh = Owner.new(owner.name, path, owner.spec)
+  fresh.state = owner.state
+  run(session, fresh, source_of(session, owner.spec, path), chunk_name)
+  session.scripts[place] = fresh
+  fresh:succeed(owner)
+  session:release(owner)
+  return fresh
+end
+
+--- What a script is called on a command line and in lunette.load: a file where it holds a slash or ends in .lua, else the
+-- name of one that comes along.
+function script.spec(text, given, folders)
+  local is_path = text:find("/", 1, true) or text:find("%.lua$")
+  return { options = given, folders = folders, [is_path and "file" or "name"] = text }
 end
 
 return script

@@ -5,9 +5,11 @@
 -- are charged to it; they all do the same. Errors of use are raised where the API was called. The session's own methods
 -- (adopt, set_guest, unmatched, finish) are for the command.
 
+local Owner = require("lunette.owner")
 local core = require("lunette.core")
 local options = require("lunette.options")
 local render = require("lunette.render")
+local script = require("lunette.script")
 local testkit = require("lunette.testkit")
 local where = require("lunette.where")
 
@@ -73,6 +75,7 @@ local function attach(session, owner, members, wanted, settings)
   local compiled = wanted ~= nil and where.compile(wanted) or nil
   for _, member in ipairs(members) do member.where = compiled end
   local attachment = core.attach(session:open(), members, passed)
+  if owner then owner:attached(attachment) end
   if compiled ~= nil then
     session:forget_detached()
     session.attached[#session.attached + 1] = { attachment = attachment, where = wanted, compiled = compiled, owner = owner }
@@ -97,10 +100,23 @@ end
 function calls.stack(_, _, frames) return testkit.stack(frames) end
 function calls.bench(_, _, count, frames, listener) return testkit.bench(count, frames, listener) end
 
-function calls.at_exit(session, _, callback)
+function calls.at_exit(session, owner, callback)
   if type(callback) ~= "function" then error("at_exit: a function expected, got " .. type(callback), 0) end
   session:open()
-  session.exits[#session.exits + 1] = callback
+  session.exits[#session.exits + 1] = { callback = callback, owner = owner }
+end
+
+function calls.load(session, _, name, given)
+  if type(name) ~= "string" then error("load: a script's name or file expected, got " .. type(name), 0) end
+  if given ~= nil and type(given) ~= "table" then error("load: options must be a table, not a " .. type(given), 0) end
+  session:open()
+  return script.load(session, script.spec(name, given or {}, session.folders)):object(session)
+end
+
+function calls.unload(session, _, wanted) script.unload(session, Owner.find(session.scripts, "unload", wanted)) end
+
+function calls.reload(session, _, wanted)
+  return script.reload(session, Owner.find(session.scripts, "reload", wanted)):object(session)
 end
 
 function calls.stop(session, _, status) session:open():stop(status) end
@@ -123,6 +139,13 @@ function fields.instances(session)
   local instances = session.core and session:open().instances or {}
   return table.move(instances, 1, #instances, 1, {})
 end
+-- A list of its own, so that they can be unloaded in a loop over it.
+function fields.scripts(session)
+  local list = {}
+  for i, owner in ipairs(session.scripts) do list[i] = owner:object(session) end
+  return list
+end
+function fields.state(session, owner) return owner and owner.state or session.state end
 function fields.where(session) return session.default_where or "*" end
 
 -- ---- the API table ----
@@ -141,6 +164,7 @@ end
 
 local function bind(session, owner, api, call)
   return function(first, ...)
+    if owner and owner.gone then raise(("the script %s has been unloaded"):format(owner.name)) end
     if first == api then return checked(pcall(call, session, owner, ...)) end
     return checked(pcall(call, session, owner, first, ...))
   end
@@ -185,7 +209,7 @@ function Session:api_for(owner)
   return setmetatable(api, {
     __index = function(_, name)
       local field = fields[name]
-      if field then return field(self) end
+      if field then return field(self, owner) end
       local nearest = type(name) == "string" and core.nearest(name, names_of(api))
       local hint = nearest and ("; did you mean '%s'?"):format(nearest) or ""
       error(("lunette.%s: no such field%s"):format(tostring(name), hint), 2)
@@ -266,18 +290,35 @@ local function explain(problem)
   return debug.traceback(tostring(problem), 2)
 end
 
---- Runs what at_exit was given, the newest first. What fails is told and stops nothing; gives how many did.
-function Session:finish()
-  local failures = 0
-  while #self.exits > 0 do
-    local callback = table.remove(self.exits)
-    local good, problem = xpcall(callback, explain)
-    if not good then
-      failures = failures + 1
-      self.core:message(problem)
+--- Runs what at_exit was given, by the owner or by all of them, the newest first. What fails is told and stops nothing;
+-- gives how many did.
+function Session:run_exits(owner)
+  local failures, at = 0, #self.exits
+  while at > 0 do
+    local entry = self.exits[at]
+    if entry and (not owner or entry.owner == owner) then
+      table.remove(self.exits, at)
+      local good, problem = xpcall(entry.callback, explain)
+      if not good then
+        failures = failures + 1
+        self.core:message(problem)
+      end
+      at = #self.exits + 1 -- it may have added some
     end
+    at = at - 1
   end
   return failures
+end
+
+--- The guest has ended. Gives how many at_exit callbacks failed.
+function Session:finish() return self:run_exits(nil) end
+
+--- Takes away what a script has put to work, what it gave to at_exit unheard.
+function Session:release(owner)
+  owner:release()
+  for i = #self.exits, 1, -1 do
+    if self.exits[i].owner == owner then table.remove(self.exits, i) end
+  end
 end
 
 --- Frees all of it at once. A later use of the default session makes a new one.
@@ -297,7 +338,7 @@ function Session:close_at_end()
 end
 
 local function new(fresh)
-  fresh.attached, fresh.attached_limit, fresh.exits, fresh.scripts = {}, 16, {}, {}
+  fresh.attached, fresh.attached_limit, fresh.exits, fresh.scripts, fresh.state = {}, 16, {}, {}, {}
   local session = setmetatable(fresh, Session)
   session.api = session:api_for(nil)
   return session

@@ -19,7 +19,7 @@ end
 describe("lunette.api", function()
   it("lists the module's fields", function()
     local session = guest.session()
-    local live = { guest = ".", instances = ".", where = "." } -- read when asked for
+    local live = { guest = ".", instances = ".", scripts = ".", state = ".", where = "." } -- read when asked for
     for name in pairs(session) do live[name] = "." end
     assert.same(live, listed("lunette"))
     for name in pairs(live) do pcall(function() return session[name] end) end

@@ -25,20 +25,17 @@ local function split(text)
   return parts[1], options
 end
 
-local function is_path(text) return text:find("/", 1, true) or text:find("%.lua$") end
-
 local function spec_of(argument, folders)
   if argument.code then return { code = argument.code } end
   local text, options = split(argument.text)
-  local spec = { options = options, folders = folders }
-  spec[is_path(text) and "file" or "name"] = text
-  return spec
+  return script.spec(text, options, folders)
 end
 
 --- Loads the request's scripts, in order. Gives the exit status where a where matches nothing and --strict forbids it.
 function run.load(core_session, request)
   session = sessions.adopt(core_session)
   session.default_where = request.where
+  session.folders = request.folders
   for _, argument in ipairs(request.scripts) do
     local good, spec = pcall(spec_of, argument, request.folders)
     if not good then
