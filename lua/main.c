@@ -32,7 +32,7 @@ static int print_version(void) {
   return finish_stdout();
 }
 
-/* list, scripts and help are written in Lua. */
+/* list, check, scripts and help are written in Lua. */
 static int run_part(const char *part, const Options *options, const char *path, const char *topic) {
   lun_error error = LUN_ERROR_INIT;
   lun_store *store = NULL;
@@ -81,7 +81,7 @@ static int usage_error(const char *text, const char *advice) {
 }
 
 static int dispatch(Command command, const Options *options) {
-  int most = command == COMMAND_LIST || command == COMMAND_HELP ? 1 : 0;
+  int most = command == COMMAND_LIST || command == COMMAND_CHECK || command == COMMAND_HELP ? 1 : 0;
   bool runs = command == COMMAND_RUN || command == COMMAND_STRACE;
   bool needs_file = runs || command == COMMAND_LIST;
   char text[128];
@@ -100,6 +100,7 @@ static int dispatch(Command command, const Options *options) {
   switch (command) {
     case COMMAND_RUN: case COMMAND_STRACE: return run_command(options);
     case COMMAND_LIST: return run_part("list", options, options->arguments[0], NULL);
+    case COMMAND_CHECK: return run_part("check", options, options->argument_count ? options->arguments[0] : NULL, NULL);
     case COMMAND_SCRIPTS: return run_part("scripts", options, NULL, NULL);
     case COMMAND_HELP: return help(options);
     case COMMAND_VERSION: return print_version();

@@ -63,7 +63,8 @@ function Owner.find(list, action, wanted)
     names[#names + 1] = owner.name
   end
   local nearest = core.nearest(wanted, names)
-  error(("%s: no script \"%s\" is loaded%s"):format(action, wanted, nearest and ("; did you mean %s?"):format(nearest) or ""), 0)
+  local hint = nearest and ("; did you mean %s?"):format(nearest) or ""
+  error(("%s: no script \"%s\" is loaded%s"):format(action, wanted, hint), 0)
 end
 
 --- A script before its first line: name as shown, path (nil for -e), options as given (texts or values), and how it can be

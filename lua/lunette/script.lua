@@ -153,7 +153,7 @@ function script.load(session, spec)
   return owner
 end
 
-local function place_of(session, owner)
+local function number_of(session, owner)
   for i, one in ipairs(session.scripts) do
     if one == owner then return i end
   end
@@ -162,7 +162,7 @@ end
 
 --- Takes away what the script has put to work, and nothing else, after what it gave to at_exit.
 function script.unload(session, owner)
-  table.remove(session.scripts, place_of(session, owner))
+  table.remove(session.scripts, number_of(session, owner))
   session:run_exits(owner)
   session:release(owner)
 end
@@ -170,12 +170,12 @@ end
 --- Runs the script's present text in its place, with the same options and lunette.state. Where that cannot be read, compiled
 -- or run, the old one stays at work and the error is raised.
 function script.reload(session, owner)
-  local place = place_of(session, owner)
+  local number = number_of(session, owner)
   local path, chunk_name = locate(session, owner.spec)
   local fresh = Owner.new(owner.name, path, owner.spec)
   fresh.state = owner.state
   run(session, fresh, source_of(session, owner.spec, path), chunk_name)
-  session.scripts[place] = fresh
+  session.scripts[number] = fresh
   fresh:succeed(owner)
   session:release(owner)
   return fresh

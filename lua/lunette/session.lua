@@ -76,6 +76,13 @@ local function attach(session, owner, members, wanted, settings)
   for _, member in ipairs(members) do member.where = compiled end
   local attachment = core.attach(session:open(), members, passed)
   if owner then owner:attached(attachment) end
+  if session.entries then
+    local factories = members[1].factory and {} or nil
+    for i, member in ipairs(members) do
+      if factories then factories[i] = member.factory end
+    end
+    session.entries[#session.entries + 1] = { owner = owner, where = wanted, compiled = compiled, factories = factories }
+  end
   if compiled ~= nil then
     session:forget_detached()
     session.attached[#session.attached + 1] = { attachment = attachment, where = wanted, compiled = compiled, owner = owner }

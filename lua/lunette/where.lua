@@ -11,17 +11,18 @@ function where.compile(wanted)
   return core.where(wanted)
 end
 
-local function printed(wanted)
+--- As it was written, in quotes.
+function where.printed(wanted)
   if type(wanted) ~= "table" then return '"' .. tostring(wanted) .. '"' end
   local parts = {}
-  for key, part in pairs(wanted) do parts[#parts + 1] = (type(key) == "string" and key .. "=" or "") .. printed(part) end
+  for key, part in pairs(wanted) do parts[#parts + 1] = (type(key) == "string" and key .. "=" or "") .. where.printed(part) end
   table.sort(parts)
   return table.concat(parts, " ")
 end
 
 --- That a where matches no function of the modules, with what may have been meant on a second line.
 function where.complaint(wanted, compiled, modules)
-  local text = ("where %s matches no function"):format(printed(wanted))
+  local text = ("where %s matches no function"):format(where.printed(wanted))
   for _, module in ipairs(modules) do
     local nearest = compiled:nearest(module)
     if #nearest > 0 then return ("%s\nhint: did you mean %s?"):format(text, table.concat(nearest, " or ")) end

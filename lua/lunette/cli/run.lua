@@ -31,23 +31,37 @@ local function spec_of(argument, folders)
   return script.spec(text, options, folders)
 end
 
---- Loads the request's scripts, in order. Gives the exit status where a where matches nothing and --strict forbids it.
-function run.load(core_session, request)
-  session = sessions.adopt(core_session)
-  session.default_where = request.where
-  session.folders = request.folders
+--- A session on the command's, with the request's scripts loaded in order; or nil and the exit status. What they attach is
+-- added to the list `entries`, if there is one: { owner=, where=, compiled=, factories= }.
+function run.open(core_session, request, entries)
+  local opened = sessions.adopt(core_session)
+  opened.entries = entries
+  opened.default_where = request.where
+  opened.folders = request.folders
   for _, argument in ipairs(request.scripts) do
     local good, spec = pcall(spec_of, argument, request.folders)
     if not good then
       request.say(spec)
-      return 64
+      return nil, 64
     end
-    script.load(session, spec)
+    script.load(opened, spec)
   end
+  return opened
+end
+
+--- Tells which wheres match nothing in the module. Gives the exit status where --strict forbids that.
+function run.judge(opened, request)
   if request.quiet and not request.strict then return end
-  local messages = session:unmatched(request.module)
-  for _, message in ipairs(messages) do core_session:message(message) end
+  local messages = opened:unmatched(request.module)
+  for _, message in ipairs(messages) do opened.core:message(message) end
   return request.strict and #messages > 0 and EXIT_STRICT or nil
+end
+
+--- Loads the request's scripts and judges what they listen to. Gives an exit status where the guest is not to be run.
+function run.load(core_session, request)
+  local status
+  session, status = run.open(core_session, request)
+  return status or run.judge(session, request)
 end
 
 --- The instance is made: scripts see it as lunette.guest.
