@@ -34,6 +34,7 @@ uint32_t bytes_u32le(Bytes *b);
 uint64_t bytes_u64le(Bytes *b);
 /* LEB128 (core specification, 5.2.2): "integer representation too long", "integer too large", "unexpected end". */
 uint32_t bytes_u32_long(Bytes *b);
+uint64_t bytes_u64_long(Bytes *b);
 int32_t bytes_s32_long(Bytes *b);
 int64_t bytes_s33(Bytes *b);
 int64_t bytes_s64(Bytes *b);
@@ -41,6 +42,7 @@ int64_t bytes_s64(Bytes *b);
 const uint8_t *bytes_take(Bytes *b, size_t size);
 /* Most integers have one byte. */
 static inline uint32_t bytes_u32(Bytes *b) { return LIKELY(b->at < b->end && *b->at < 0x80) ? *b->at++ : bytes_u32_long(b); }
+static inline uint64_t bytes_u64(Bytes *b) { return LIKELY(b->at < b->end && *b->at < 0x80) ? *b->at++ : bytes_u64_long(b); }
 static inline int32_t bytes_s32(Bytes *b) {
   return LIKELY(b->at < b->end && *b->at < 0x80) ? (int32_t)(*b->at++ ^ 0x40) - 0x40 : bytes_s32_long(b);
 }

@@ -87,6 +87,7 @@ static int64_t leb_signed(Bytes *b, unsigned bits) {
 }
 
 uint32_t bytes_u32_long(Bytes *b) { return (uint32_t)leb_unsigned(b, 32); }
+uint64_t bytes_u64_long(Bytes *b) { return leb_unsigned(b, 64); }
 int32_t bytes_s32_long(Bytes *b) { return (int32_t)leb_signed(b, 32); }
 int64_t bytes_s33(Bytes *b) { return leb_signed(b, 33); }
 int64_t bytes_s64(Bytes *b) { return leb_signed(b, 64); }

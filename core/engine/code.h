@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* The engine's own instructions, made from the one table: one per numeric instruction, with the forms that the
  * translator picks: _K takes an immediate in place of the second operand, BR_ fuses a compare with the branch behind it
- * (BRN_: branch if not), LOOP_ is the same with a safepoint, for branches backwards. The rest stands in CODE_LIST. */
+ * (BRN_: branch if not), LOOP_ is the same with a safepoint, for branches backwards, _64 is for 64-bit addresses or
+ * indexes. The rest stands in CODE_LIST. */
 #ifndef LUN_CODE_H
 #define LUN_CODE_H
 
@@ -11,7 +12,9 @@
   X(BR_TABLE) X(RETURN) X(RETURN1) X(CALL) X(CALL_BRIDGE) X(CALL_INDIRECT) X(RETURN_CALL) X(RETURN_CALL_INDIRECT) \
   X(SELECT) X(SELECT_V) X(GLOBAL_GET_V) X(GLOBAL_SET_V) X(CONST_V) X(SHUFFLE) X(GLOBAL_GET) X(GLOBAL_SET) X(USE_MEMORY) \
   X(MEMORY_SIZE) X(MEMORY_GROW) X(MEMORY_INIT) X(MEMORY_COPY) X(MEMORY_FILL) X(DATA_DROP) X(TABLE_GET) X(TABLE_SET) \
-  X(TABLE_SIZE) X(TABLE_GROW) X(TABLE_INIT) X(TABLE_COPY) X(TABLE_FILL) X(ELEM_DROP)
+  X(TABLE_SIZE) X(TABLE_GROW) X(TABLE_INIT) X(TABLE_COPY) X(TABLE_FILL) X(ELEM_DROP) X(ADDRESS_64) X(INDEX_64) \
+  X(MEMORY_GROW_64) X(MEMORY_INIT_64) X(MEMORY_COPY_64) X(MEMORY_FILL_64) X(TABLE_GET_64) X(TABLE_SET_64) \
+  X(TABLE_GROW_64) X(TABLE_INIT_64) X(TABLE_COPY_64) X(TABLE_FILL_64)
 
 /* CODES_class(X, id): the forms of a row of ops.def. */
 #define CODES_CLASS_HAND(X, id)
@@ -22,8 +25,8 @@
 #define CODES_CLASS_UNARY(X, id) X(id)
 #define CODES_CLASS_TRAPPING_UNARY(X, id) X(id)
 #define CODES_CLASS_TEST(X, id) X(id)
-#define CODES_CLASS_LOAD(X, id) X(id)
-#define CODES_CLASS_STORE(X, id) X(id)
+#define CODES_CLASS_LOAD(X, id) X(id) X(id##_64)
+#define CODES_CLASS_STORE(X, id) X(id) X(id##_64)
 #define CODES_CLASS_VUNARY(X, id) X(id)
 #define CODES_CLASS_VBINARY(X, id) X(id)
 #define CODES_CLASS_VTERNARY(X, id) X(id)
@@ -32,10 +35,10 @@
 #define CODES_CLASS_VSPLAT(X, id) X(id)
 #define CODES_CLASS_VEXTRACT(X, id) X(id)
 #define CODES_CLASS_VREPLACE(X, id) X(id)
-#define CODES_CLASS_VLOAD(X, id) X(id)
-#define CODES_CLASS_VSTORE(X, id) X(id)
-#define CODES_CLASS_VLOAD_LANE(X, id) X(id)
-#define CODES_CLASS_VSTORE_LANE(X, id) X(id)
+#define CODES_CLASS_VLOAD(X, id) X(id) X(id##_64)
+#define CODES_CLASS_VSTORE(X, id) X(id) X(id##_64)
+#define CODES_CLASS_VLOAD_LANE(X, id) X(id) X(id##_64)
+#define CODES_CLASS_VSTORE_LANE(X, id) X(id) X(id##_64)
 #define CODES_CLASS_ICOMPARE(X, id) X(id) X(id##_K) X(BR_##id) X(BR_##id##_K) X(LOOP_##id) X(LOOP_##id##_K)
 #define CODES_CLASS_FCOMPARE(X, id) X(id) X(BR_##id) X(BRN_##id) X(LOOP_##id) X(LOOPN_##id)
 

@@ -97,6 +97,7 @@ struct lun_memory {
   uint8_t *data;            /* mapped; may move when it grows */
   uint64_t bytes;
   uint64_t max;             /* pages, as declared (UINT64_MAX: none) */
+  bool is_64;               /* i64 addresses */
   uint32_t holders;         /* instances and the embedder; at 0 the data is given back */
   Store *store;
 };
@@ -106,6 +107,7 @@ struct lun_table {
   uint32_t count;
   lun_type type;
   uint64_t max;
+  bool is_64;               /* i64 indexes */
   uint32_t holders;
   Store *store;
 };
@@ -359,19 +361,19 @@ const Word *true_return_past(const Slot *fp, Record **record);
 lun_snapshot *snapshot_take(Walk walk);
 
 /* ---- memory.c, table.c ---- */
-lun_status memory_create(Store *store, uint64_t min, uint64_t max, Memory **out, lun_error *error);
+lun_status memory_create(Store *store, const Limits *limits, Memory **out, lun_error *error);
 uint64_t memory_grow(Memory *memory, uint64_t pages);
 void memory_drop(Memory *memory);    /* one holder less */
 void table_drop(Table *table);
-lun_status table_create(Store *store, lun_type type, uint64_t min, uint64_t max, Table **out, lun_error *error);
-uint32_t table_grow(Table *table, Slot value, uint32_t count);  /* the old size, or UINT32_MAX */
+lun_status table_create(Store *store, const TableType *type, Table **out, lun_error *error);
+uint64_t table_grow(Table *table, Slot value, uint64_t count);  /* the old size, or UINT64_MAX */
 /* The bulk instructions; false: out of bounds, and nothing was done. */
 bool memory_init(Instance *instance, uint32_t memory, uint32_t segment, uint64_t to, uint64_t from, uint64_t count);
 bool memory_copy(Memory *to_memory, Memory *from_memory, uint64_t to, uint64_t from, uint64_t count);
 bool memory_fill(Memory *memory, uint64_t to, uint8_t value, uint64_t count);
-bool table_init(Instance *instance, uint32_t table, uint32_t segment, uint32_t to, uint32_t from, uint32_t count);
-bool table_copy(Table *to_table, Table *from_table, uint32_t to, uint32_t from, uint32_t count);
-bool table_fill(Table *table, uint32_t to, Slot value, uint32_t count);
+bool table_init(Instance *instance, uint32_t table, uint32_t segment, uint64_t to, uint64_t from, uint64_t count);
+bool table_copy(Table *to_table, Table *from_table, uint64_t to, uint64_t from, uint64_t count);
+bool table_fill(Table *table, uint64_t to, Slot value, uint64_t count);
 
 /* ---- link.c, constant.c, store.c ---- */
 /* Makes sure that the side stack holds calls with so many listeners at any depth. False: not while the guest runs. */

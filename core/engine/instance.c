@@ -48,13 +48,11 @@ static void make_functions(Instance *in) {
 static lun_status make_rest(Instance *in, lun_error *error) {
   const Module *m = in->module;
   for (uint32_t i = m->imported_tables; i < m->table_count; i++) {
-    const TableType *type = &m->tables[i];
-    lun_status status = table_create(in->store, type->type, type->limits.min, type->limits.max, &in->tables[i], error);
+    lun_status status = table_create(in->store, &m->tables[i], &in->tables[i], error);
     if (status != LUN_OK) return status;
   }
   for (uint32_t i = m->imported_memories; i < m->memory_count; i++) {
-    const Limits *limits = &m->memories[i].limits;
-    lun_status status = memory_create(in->store, limits->min, limits->max, &in->memories[i], error);
+    lun_status status = memory_create(in->store, &m->memories[i].limits, &in->memories[i], error);
     if (status != LUN_OK) return status;
   }
   if (m->memory_count > 0) in->memory = in->memories[0];
@@ -82,7 +80,7 @@ static lun_status write_segments(Instance *in, lun_error *error) {
     if (element->mode == SEGMENT_PASSIVE) continue;
     if (element->mode == SEGMENT_ACTIVE) {
       constant_evaluate(in, &element->offset, at);
-      if (!table_init(in, element->table, i, (uint32_t)at[0], 0, element->count))
+      if (!table_init(in, element->table, i, at[0], 0, element->count))
         return segment_trap(error, LUN_TRAP_TABLE_OUT_OF_BOUNDS, "element", i);
     }
     in->dropped_elements[i] = true;
@@ -91,7 +89,7 @@ static lun_status write_segments(Instance *in, lun_error *error) {
     const Data *data = &m->datas[i];
     if (data->mode != SEGMENT_ACTIVE) continue;
     constant_evaluate(in, &data->offset, at);
-    if (!memory_init(in, data->memory, i, (uint32_t)at[0], 0, data->size))
+    if (!memory_init(in, data->memory, i, at[0], 0, data->size))
       return segment_trap(error, LUN_TRAP_MEMORY_OUT_OF_BOUNDS, "data", i);
     in->dropped_datas[i] = true;
   }

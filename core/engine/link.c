@@ -178,10 +178,11 @@ static bool matches(const Instance *instance, const Import *import, const Found 
   switch (import->kind) {
   case LUN_EXTERN_FUNCTION: return (found->host ? found->host->type : found->item.as.function->type) == type;
   case LUN_EXTERN_TABLE:
-    return found->item.as.table->type == import->table.type &&
+    return found->item.as.table->type == import->table.type && found->item.as.table->is_64 == import->table.limits.is_64 &&
            limits_match(found->item.as.table->count, found->item.as.table->max, &import->table.limits);
   case LUN_EXTERN_MEMORY:
-    return limits_match(found->item.as.memory->bytes / LUN_PAGE, found->item.as.memory->max, &import->memory.limits);
+    return found->item.as.memory->is_64 == import->memory.limits.is_64 &&
+           limits_match(found->item.as.memory->bytes / LUN_PAGE, found->item.as.memory->max, &import->memory.limits);
   case LUN_EXTERN_GLOBAL:
     return found->item.as.global->type == import->global.type && found->item.as.global->is_mutable == import->global.is_mutable;
   }

@@ -8,11 +8,16 @@
 
 #include "engine.h"
 
-enum { MEMORY_PAGES = 65536 };
+/* What addresses can reach, and what a memory gets where the embedder sets no limit. Fewer than all of a process's address
+ * space in either case, so that the size in bytes fits 64 bits. */
+static const uint64_t most_pages = UINT64_C(1) << 16, most_pages_64 = UINT64_C(1) << 32;
+static const uint64_t default_bytes = UINT64_C(4) << 30, default_bytes_64 = UINT64_C(16) << 30;
 
 static uint64_t pages_most(const Memory *memory) {
-  uint64_t most = memory->store->options.max_memory_bytes / LUN_PAGE;
-  if (most > MEMORY_PAGES) most = MEMORY_PAGES;
+  uint64_t bytes = memory->store->options.max_memory_bytes;
+  if (bytes == 0) bytes = memory->is_64 ? default_bytes_64 : default_bytes;
+  uint64_t most = bytes / LUN_PAGE, reach = memory->is_64 ? most_pages_64 : most_pages;
+  if (most > reach) most = reach;
   return memory->max < most ? memory->max : most;
 }
 
@@ -28,11 +33,11 @@ static bool memory_resize(Memory *memory, uint64_t bytes) {
   return true;
 }
 
-lun_status memory_create(Store *store, uint64_t min, uint64_t max, Memory **out, lun_error *error) {
+lun_status memory_create(Store *store, const Limits *limits, Memory **out, lun_error *error) {
   Memory *memory = calloc(1, sizeof *memory);
   if (!memory) return lun_error_set(error, LUN_NO_MEMORY, "out of memory");
-  *memory = (Memory){ .max = max, .holders = 1, .store = store };
-  uint64_t most = pages_most(memory);
+  *memory = (Memory){ .max = limits->max, .is_64 = limits->is_64, .holders = 1, .store = store };
+  uint64_t min = limits->min, most = pages_most(memory);
   if (min > most || !memory_resize(memory, min * LUN_PAGE)) {
     free(memory);
     if (min <= most) return lun_error_set(error, LUN_NO_MEMORY, "no memory for %llu pages", (unsigned long long)min);
@@ -87,10 +92,22 @@ bool memory_fill(Memory *memory, uint64_t to, uint8_t value, uint64_t count) {
 /* ---- the door ---- */
 lun_status lun_memory_create(Store *store, uint64_t min, uint64_t max, Memory **out, lun_error *error) {
   *out = NULL;
-  if (min > MEMORY_PAGES || (max != UINT64_MAX && (max > MEMORY_PAGES || max < min)))
+  if (min > most_pages || (max != UINT64_MAX && (max > most_pages || max < min)))
     return lun_error_set(error, LUN_USAGE, "a memory has 0 to 65536 pages, and no fewer at most than at least");
-  return memory_create(store, min, max, out, error);
+  const Limits limits = { .min = min, .max = max };
+  return memory_create(store, &limits, out, error);
 }
+
+lun_status lun_memory_create_64(Store *store, uint64_t min, uint64_t max, Memory **out, lun_error *error) {
+  const uint64_t most = UINT64_C(1) << 48;
+  *out = NULL;
+  if (min > most || (max != UINT64_MAX && (max > most || max < min)))
+    return lun_error_set(error, LUN_USAGE, "a 64-bit memory has 0 to 2^48 pages, and no fewer at most than at least");
+  const Limits limits = { .min = min, .max = max, .is_64 = true };
+  return memory_create(store, &limits, out, error);
+}
+
+bool lun_memory_is_64(const Memory *memory) { return memory->is_64; }
 
 uint64_t lun_memory_size(const Memory *memory) { return memory->bytes; }
 uint64_t lun_memory_grow(Memory *memory, uint64_t pages) { return memory_grow(memory, pages); }

@@ -53,4 +53,14 @@ COLD void run_poll(ARGUMENTS);
     JUMP(distance); \
   } while (0)
 
+/* An access to memory 0: b is the address, u the offset, `address` their sum. A 32-bit one has 34 bits at most. A 64-bit
+ * one lies below the size, which leaves room for the offset. */
+#define ADDRESS(bytes) \
+  uint64_t address = (uint64_t)(uint32_t)B + pc->u; \
+  if (UNLIKELY(address + (bytes) > size)) TRAP(LUN_TRAP_MEMORY_OUT_OF_BOUNDS)
+#define ADDRESS_64(bytes) \
+  uint64_t address = B; \
+  if (UNLIKELY(address >= size || address + pc->u + (bytes) > size)) TRAP(LUN_TRAP_MEMORY_OUT_OF_BOUNDS); \
+  address += pc->u
+
 #endif

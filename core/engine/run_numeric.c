@@ -45,14 +45,13 @@
 #include "ops.def"
 #undef OP
 
-/* ---- memory 0: b is the address, u the offset; the sum has 34 bits at most ---- */
-#define ADDRESS(bytes) \
-  uint64_t address = (uint64_t)(uint32_t)B + pc->u; \
-  if (UNLIKELY(address + (bytes) > size)) TRAP(LUN_TRAP_MEMORY_OUT_OF_BOUNDS)
-#define LOAD(id, type, convert) \
-  HANDLER(id) { ADDRESS(sizeof(type)); type value; memcpy(&value, mem + address, sizeof value); A = convert(value); NEXT; }
-#define STORE(id, type) \
-  HANDLER(id) { ADDRESS(sizeof(type)); type value = (type)A; memcpy(mem + address, &value, sizeof value); NEXT; }
+/* ---- memory 0 (see run.h: ADDRESS) ---- */
+#define LOAD_FORM(id, check, type, convert) \
+  HANDLER(id) { check(sizeof(type)); type value; memcpy(&value, mem + address, sizeof value); A = convert(value); NEXT; }
+#define STORE_FORM(id, check, type) \
+  HANDLER(id) { check(sizeof(type)); type value = (type)A; memcpy(mem + address, &value, sizeof value); NEXT; }
+#define LOAD(id, type, convert) LOAD_FORM(id, ADDRESS, type, convert) LOAD_FORM(id##_64, ADDRESS_64, type, convert)
+#define STORE(id, type) STORE_FORM(id, ADDRESS, type) STORE_FORM(id##_64, ADDRESS_64, type)
 #define SIGN32 (uint32_t)(int32_t)
 #define SIGN64 (uint64_t)(int64_t)
 LOAD(I32_LOAD, uint32_t, )

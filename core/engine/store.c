@@ -58,7 +58,6 @@ static bool reserve_stack(Store *store) {
 
 static void set_defaults(lun_store_options *options) {
   if (options->stack_bytes == 0) options->stack_bytes = STACK_BYTES;
-  if (options->max_memory_bytes == 0) options->max_memory_bytes = UINT64_C(1) << 32;
   if (options->max_table_elements == 0) options->max_table_elements = TABLE_ELEMENTS;
   if (options->max_runs == 0 || options->max_runs > RUNS_MOST) options->max_runs = RUNS_MOST;
 }

@@ -18,10 +18,12 @@ static bool table_resize(Table *table, uint32_t count, Slot value) {
   return true;
 }
 
-lun_status table_create(Store *store, lun_type type, uint64_t min, uint64_t max, Table **out, lun_error *error) {
+lun_status table_create(Store *store, const TableType *type, Table **out, lun_error *error) {
   Table *table = calloc(1, sizeof *table);
   if (!table) return lun_error_set(error, LUN_NO_MEMORY, "out of memory");
-  *table = (Table){ .type = type, .max = max, .holders = 1, .store = store };
+  const Limits *limits = &type->limits;
+  uint64_t min = limits->min;
+  *table = (Table){ .type = type->type, .max = limits->max, .is_64 = limits->is_64, .holders = 1, .store = store };
   bool allowed = min <= store->options.max_table_elements;
   if (!allowed || !table_resize(table, (uint32_t)min, 0)) {
     free(table);
@@ -45,22 +47,22 @@ void table_drop(Table *table) {
   table->count = 0;
 }
 
-uint32_t table_grow(Table *table, Slot value, uint32_t count) {
+uint64_t table_grow(Table *table, Slot value, uint64_t count) {
   uint64_t most = table->store->options.max_table_elements;
   if (table->max < most) most = table->max;
   uint32_t old = table->count;
-  if (count > most || old > most - count) return UINT32_MAX;
-  return count == 0 || table_resize(table, old + count, value) ? old : UINT32_MAX;
+  if (count > most || old > most - count) return UINT64_MAX;
+  return count == 0 || table_resize(table, old + (uint32_t)count, value) ? old : UINT64_MAX;
 }
 
-static bool inside(uint32_t size, uint32_t at, uint32_t count) { return count <= size && at <= size - count; }
+static bool inside(uint64_t size, uint64_t at, uint64_t count) { return count <= size && at <= size - count; }
 
-bool table_init(Instance *instance, uint32_t index, uint32_t segment, uint32_t to, uint32_t from, uint32_t count) {
+bool table_init(Instance *instance, uint32_t index, uint32_t segment, uint64_t to, uint64_t from, uint64_t count) {
   Table *table = instance->tables[index];
   const Element *element = &instance->module->elements[segment];
   uint32_t size = instance->dropped_elements[segment] ? 0 : element->count;
   if (!inside(size, from, count) || !inside(table->count, to, count)) return false;
-  for (uint32_t i = 0; i < count; i++) {
+  for (uint64_t i = 0; i < count; i++) {
     Slot value[2] = { 0, 0 };
     if (element->functions) value[0] = (Slot)(uintptr_t)instance->functions[element->functions[from + i]];
     else constant_evaluate(instance, &element->items[from + i], value);
@@ -69,25 +71,39 @@ bool table_init(Instance *instance, uint32_t index, uint32_t segment, uint32_t t
   return true;
 }
 
-bool table_copy(Table *to_table, Table *from_table, uint32_t to, uint32_t from, uint32_t count) {
+bool table_copy(Table *to_table, Table *from_table, uint64_t to, uint64_t from, uint64_t count) {
   if (!inside(from_table->count, from, count) || !inside(to_table->count, to, count)) return false;
   if (count) memmove(to_table->items + to, from_table->items + from, count * sizeof *to_table->items);
   return true;
 }
 
-bool table_fill(Table *table, uint32_t to, Slot value, uint32_t count) {
+bool table_fill(Table *table, uint64_t to, Slot value, uint64_t count) {
   if (!inside(table->count, to, count)) return false;
-  for (uint32_t i = 0; i < count; i++) table->items[to + i] = value;
+  for (uint64_t i = 0; i < count; i++) table->items[to + i] = value;
   return true;
 }
 
 /* ---- the door ---- */
-lun_status lun_table_create(Store *store, lun_type type, uint32_t min, uint32_t max, Table **out, lun_error *error) {
+static lun_status table_make(Store *store, lun_type type, const Limits *limits, Table **out, lun_error *error) {
   *out = NULL;
   if (!type_is_reference(type)) return lun_error_set(error, LUN_USAGE, "a table holds funcref or externref");
-  if (max < min) return lun_error_set(error, LUN_USAGE, "a table has no fewer elements at most than at least");
-  return table_create(store, type, min, max == UINT32_MAX ? UINT64_MAX : max, out, error);
+  if (limits->max < limits->min)
+    return lun_error_set(error, LUN_USAGE, "a table has no fewer elements at most than at least");
+  const TableType table = { .type = type, .limits = *limits };
+  return table_create(store, &table, out, error);
 }
+
+lun_status lun_table_create(Store *store, lun_type type, uint32_t min, uint32_t max, Table **out, lun_error *error) {
+  const Limits limits = { .min = min, .max = max == UINT32_MAX ? UINT64_MAX : max };
+  return table_make(store, type, &limits, out, error);
+}
+
+lun_status lun_table_create_64(Store *store, lun_type type, uint64_t min, uint64_t max, Table **out, lun_error *error) {
+  const Limits limits = { .min = min, .max = max, .is_64 = true };
+  return table_make(store, type, &limits, out, error);
+}
+
+bool lun_table_is_64(const Table *table) { return table->is_64; }
 
 lun_type lun_table_type(const Table *table) { return table->type; }
 uint32_t lun_table_size(const Table *table) { return table->count; }

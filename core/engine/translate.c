@@ -296,6 +296,7 @@ static void translate_call(Translator *t, uint32_t index) {
 static void translate_call_indirect(Translator *t) {
   uint32_t type_index = bytes_u32(&t->body), table = bytes_u32(&t->body);
   const Type *type = t->instance->types[type_index];
+  narrow_index(t, table);
   int32_t a = pop_slot(t, 1);
   uint32_t delta = prepare_call(t, &type->type, type->slots);
   mark_offset(t);
@@ -325,6 +326,7 @@ static void translate_return_call(Translator *t, uint32_t index) {
 static void translate_return_call_indirect(Translator *t) {
   uint32_t type_index = bytes_u32(&t->body), table = bytes_u32(&t->body);
   const Type *type = t->instance->types[type_index];
+  narrow_index(t, table);
   int32_t a = pop_slot(t, 1);
   settle(t, type->type.signature.param_count);
   mark_offset(t);

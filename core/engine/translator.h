@@ -67,7 +67,9 @@ enum { FAR_SCRATCH = 8 /* four of two slots */, NEAR_SLOTS = 32000, CODE_WORDS_M
 /* A load or a store, scalar or vector, of whichever memory. */
 void translate_access(Translator *t, Op op);
 /* The offset of a memory argument; the memory's index beside it. */
-uint32_t read_memarg(Bytes *b, uint32_t *memory);
+uint64_t read_memarg(Bytes *b, uint32_t *memory);
+/* Makes of the topmost operand, an index of the table, one of 32 bits. */
+void narrow_index(Translator *t, uint32_t table);
 /* Growth, sizes, single elements, and the instructions on ranges. */
 void translate_bulk(Translator *t, Op op);
 void translate_vector(Translator *t, Op op);

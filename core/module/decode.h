@@ -26,11 +26,13 @@ uint32_t vector_lanes(Op op);
 /* As op_read, and tells the missing instruction, too. */
 bool op_read_later(Bytes *b, Op *op, Later *later);
 typedef struct Memarg {
-  uint32_t align, memory, offset;
+  uint32_t align, memory;
+  uint64_t offset;
 } Memarg;
 Memarg memarg_read(Bytes *b);
 
 /* ---- types (types.c) ---- */
+static inline lun_type address_type(const Limits *limits) { return limits->is_64 ? LUN_I64 : LUN_I32; }
 lun_type reference_type_read(Bytes *b);
 
 /* ---- stepping over code (skim.c) ---- */

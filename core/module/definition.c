@@ -23,16 +23,16 @@ const char *lun_module_own_name(const lun_module *module) { return names_module(
 
 /* ---- ports ---- */
 
-/* "1..2", "1.." without a maximum. */
+/* "1..2", "1.." without a maximum, "i64 1..2". */
 static const char *limits_text(const Limits *limits, char *buffer, size_t room) {
-  int length = snprintf(buffer, room, "%llu..", (unsigned long long)limits->min);
+  int length = snprintf(buffer, room, "%s%llu..", limits->is_64 ? "i64 " : "", (unsigned long long)limits->min);
   if (limits->max != UINT64_MAX) snprintf(buffer + length, room - (size_t)length, "%llu", (unsigned long long)limits->max);
   return buffer;
 }
 
 static char *type_text(Arena *arena, lun_extern_kind kind, const TableType *table, const MemoryType *memory,
                        const GlobalType *global) {
-  char limits[48];
+  char limits[64];
   switch (kind) {
     case LUN_EXTERN_TABLE:
       return arena_printf(arena, "table %s %s", limits_text(&table->limits, limits, sizeof limits), lun_type_name(table->type));

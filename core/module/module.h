@@ -61,6 +61,7 @@ typedef struct FunctionType {
 
 typedef struct Limits {
   uint64_t min, max;  /* max: UINT64_MAX where the module gives none */
+  bool is_64;         /* addresses or indexes, and sizes, are i64 */
 } Limits;
 typedef struct TableType {
   lun_type type;

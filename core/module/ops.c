@@ -53,7 +53,7 @@ Memarg memarg_read(Bytes *b) {
     bytes_fail(b, "malformed memop flags");
   }
   if (flags & 0x40) memarg.memory = bytes_u32(b);
-  memarg.offset = bytes_u32(b);
+  memarg.offset = bytes_u64(b);
   return memarg;
 }
 

@@ -74,6 +74,9 @@ static void quick_shaped(const Validator *v, Quick *quick, unsigned op) {
   quick->top_mask = UINT32_MAX;
   if (shape->pops == 2) quick->below = shape->in[0], quick->below_mask = UINT32_MAX;
   if (!is_memory) return;
+  lun_type address = address_type(&v->module->memories[0].limits);
+  if (shape->pops == 1) quick->top = address;
+  else quick->below = address;
   quick->first_limit = natural_alignment[op - OP_I32_LOAD] + 1;
   quick->leb_second = ALL;
   quick->most = 6;

@@ -129,22 +129,28 @@ static bool tables_check(Rules *r) {
   for (uint32_t i = 0; i < r->module->table_count; i++) {
     const Limits *limits = &r->module->tables[i].limits;
     place_set(r, "table", i);
+    if (!limits->is_64 && (limits->min > UINT32_MAX || (limits->max != UINT64_MAX && limits->max > UINT32_MAX))) {
+      return rule_fail(r, NULL, "table size must be at most 2^32-1");
+    }
     if (limits->min > limits->max) return rule_fail(r, NULL, "size minimum must not be greater than maximum");
   }
   return true;
 }
 
-enum { MOST_PAGES = 65536 };
+static const uint64_t most_pages = UINT64_C(1) << 16, most_pages_64 = UINT64_C(1) << 48;
 
 static bool memories_check(Rules *r) {
   for (uint32_t i = 0; i < r->module->memory_count; i++) {
     const Limits *limits = &r->module->memories[i].limits;
     place_set(r, "memory", i);
-    if (limits->min > MOST_PAGES || (limits->max != UINT64_MAX && limits->max > MOST_PAGES)) {
-      return rule_fail(r, NULL, "memory size must be at most 65536 pages (4GiB)");
+    uint64_t most = limits->is_64 ? most_pages_64 : most_pages;
+    if (limits->min > most || (limits->max != UINT64_MAX && limits->max > most)) {
+      return rule_fail(r, NULL, "memory size must be at most %s", limits->is_64 ? "2^48 pages" : "65536 pages (4GiB)");
     }
     if (limits->min > limits->max) return rule_fail(r, NULL, "size minimum must not be greater than maximum");
-    if (i >= LIMIT_MEMORIES) return rule_fail(r, NULL, "too many memories: %u, the limit is %d", r->module->memory_count, LIMIT_MEMORIES);
+    if (i >= LIMIT_MEMORIES) {
+      return rule_fail(r, NULL, "too many memories: %u, the limit is %d", r->module->memory_count, LIMIT_MEMORIES);
+    }
   }
   return true;
 }
@@ -205,7 +211,7 @@ static bool element_check(Rules *r, const Element *element) {
       return rule_fail(r, NULL, "type mismatch: elements of %s for a table of %s", lun_type_name(element->type),
                        lun_type_name(wanted));
     }
-    if (!constant_check(r, &element->offset, LUN_I32)) return false;
+    if (!constant_check(r, &element->offset, address_type(&m->tables[element->table].limits))) return false;
   }
   for (uint32_t i = 0; i < element->count; i++) {
     bool fine = element->functions ? function_declare(r, NULL, element->functions[i])
@@ -226,7 +232,7 @@ static bool segments_check(Rules *r) {
     place_set(r, "data segment", i);
     if (data->mode != SEGMENT_ACTIVE) continue;
     if (data->memory >= m->memory_count) return rule_fail(r, NULL, "unknown memory %u", data->memory);
-    if (!constant_check(r, &data->offset, LUN_I32)) return false;
+    if (!constant_check(r, &data->offset, address_type(&m->memories[data->memory].limits))) return false;
   }
   return true;
 }

@@ -65,18 +65,22 @@ static bool type_section(Decoder *d) {
   return true;
 }
 
+/* The flags of limits (5.3.13): a maximum is there, shared between threads, i64 addresses. Whether the numbers are in range
+ * is a question of validity. */
+enum { LIMITS_MAX = 1, LIMITS_SHARED = 2, LIMITS_64 = 4 };
+
 static bool limits_read(Decoder *d, Limits *limits, bool is_table) {
   const uint8_t *start = d->b.at;
   uint8_t flags = bytes_u8(&d->b);
-  if (flags > 1) {
+  if (flags & ~(LIMITS_MAX | LIMITS_64)) {
     d->b.at = start;
     if (flags & 0x80) bytes_fail(&d->b, "integer representation too long");
-    else if (flags & 4 && flags < 8) bytes_fail(&d->b, "integer too large: memory64 is not supported");
-    else if (flags < 4 && !is_table) bytes_fail(&d->b, "integer too large: threads (shared memory) are not supported");
+    else if (flags < 8 && !is_table) bytes_fail(&d->b, "integer too large: threads (shared memory) are not supported");
     else bytes_fail(&d->b, "integer too large: malformed limits flags");
   }
-  limits->min = bytes_u32(&d->b);
-  limits->max = flags ? bytes_u32(&d->b) : UINT64_MAX;
+  limits->is_64 = flags & LIMITS_64;
+  limits->min = bytes_u64(&d->b);
+  limits->max = flags & LIMITS_MAX ? bytes_u64(&d->b) : UINT64_MAX;
   return !d->b.failure;
 }
 

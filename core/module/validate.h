@@ -103,6 +103,15 @@ static inline bool pop_all(Validator *v, const lun_type *types, uint32_t count) 
   return true;
 }
 
+/* By the signature in the table, whose first operand is an address of this type. */
+static inline bool shaped_at(Validator *v, lun_type address) {
+  const Shape *shape = &v->shapes[v->op];
+  for (uint32_t i = shape->pops; i-- > 1;) {
+    if (!pop(v, shape->in[i])) return false;
+  }
+  return pop(v, address) && (shape->out == UNKNOWN || push(v, shape->out));
+}
+
 /* By the signature in the table. */
 static inline bool shaped(Validator *v) {
   const Shape *shape = &v->shapes[v->op];
@@ -121,7 +130,8 @@ bool check_unreachable(Validator *v), check_nop(Validator *v), check_block(Valid
   check_return_call_indirect(Validator *v);
 
 /* ---- validate_data.c ---- */
-bool validate_table_index(Validator *v, lun_type *type);
+/* Reads an index of a table; its type. */
+bool validate_table_index(Validator *v, const TableType **type);
 bool check_drop(Validator *v), check_select_untyped(Validator *v), check_select_typed(Validator *v),
   check_local_get(Validator *v), check_local_set(Validator *v), check_local_tee(Validator *v),
   check_global_get(Validator *v), check_global_set(Validator *v), check_data_index(Validator *v),
@@ -129,7 +139,7 @@ bool check_drop(Validator *v), check_select_untyped(Validator *v), check_select_
   check_table_size(Validator *v), check_table_grow(Validator *v), check_table_fill(Validator *v),
   check_table_init(Validator *v), check_table_copy(Validator *v), check_reference_null(Validator *v),
   check_reference_is_null(Validator *v), check_reference_function(Validator *v), check_memory_access(Validator *v),
-  check_memory_resize(Validator *v), check_memory_init(Validator *v), check_memory_copy(Validator *v),
+  check_memory_size(Validator *v), check_memory_grow(Validator *v), check_memory_fill(Validator *v), check_memory_init(Validator *v), check_memory_copy(Validator *v),
   check_constant_i32(Validator *v), check_constant_i64(Validator *v), check_constant_f32(Validator *v),
   check_constant_f64(Validator *v), check_vector_immediate(Validator *v);
 

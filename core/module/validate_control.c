@@ -166,14 +166,14 @@ bool check_call(Validator *v) {
 
 static bool indirect_signature(Validator *v, const lun_signature **signature) {
   uint32_t index = bytes_u32(&v->b);
-  lun_type type = UNKNOWN;
-  if (!validate_table_index(v, &type)) return false;
-  if (type != LUN_FUNCREF) {
-    return validate_fail(v, "type mismatch: %s through a table of %s", op_info[v->op].text, lun_type_name(type));
+  const TableType *table = NULL;
+  if (!validate_table_index(v, &table)) return false;
+  if (table->type != LUN_FUNCREF) {
+    return validate_fail(v, "type mismatch: %s through a table of %s", op_info[v->op].text, lun_type_name(table->type));
   }
   if (index >= v->module->type_count) return validate_fail(v, "unknown type %u", index);
   *signature = &v->module->types[index].signature;
-  return pop(v, LUN_I32);
+  return pop(v, address_type(&table->limits));
 }
 
 bool check_call_indirect(Validator *v) {

@@ -88,23 +88,30 @@ bool check_global_set(Validator *v) {
 
 /* ---- memory ---- */
 
-static inline bool memory(Validator *v, uint32_t index) {
-  return index < v->module->memory_count || validate_fail(v, "unknown memory %u", index);
+/* What the memory's addresses are; UNKNOWN: there is none, and the error is set. */
+static inline lun_type memory(Validator *v, uint32_t index) {
+  if (LIKELY(index < v->module->memory_count)) return address_type(&v->module->memories[index].limits);
+  validate_fail(v, "unknown memory %u", index);
+  return UNKNOWN;
 }
 
-static inline bool memarg(Validator *v) {
+/* Of a memory argument what the addresses are; UNKNOWN: the error is set. */
+static lun_type memarg(Validator *v, uint32_t natural) {
   Memarg arg;
   if (LIKELY(bytes_left(&v->b) >= 2 && v->b.at[0] < 32 && v->b.at[1] < 0x80)) {
-    arg.align = v->b.at[0];
-    arg.memory = 0;
+    arg = (Memarg){ .align = v->b.at[0], .offset = v->b.at[1] };
     v->b.at += 2;
   } else {
     arg = memarg_read(&v->b);
   }
-  if (arg.align > natural_alignment[v->op - OP_I32_LOAD]) {
-    return validate_fail(v, "alignment must not be larger than natural: 2^%u for %s", arg.align, op_info[v->op].text);
+  if (arg.align > natural) {
+    validate_fail(v, "alignment must not be larger than natural: 2^%u for %s", arg.align, op_info[v->op].text);
+    return UNKNOWN;
   }
-  return memory(v, arg.memory);
+  lun_type address = memory(v, arg.memory);
+  if (LIKELY(arg.offset <= UINT32_MAX) || address != LUN_I32) return address;
+  validate_fail(v, "offset out of range: a 32-bit memory has none of %llu", (unsigned long long)arg.offset);
+  return UNKNOWN;
 }
 
 bool check_data_index(Validator *v) {
@@ -113,12 +120,53 @@ bool check_data_index(Validator *v) {
   return index < v->module->declared_data_count || validate_fail(v, "unknown data segment %u", index);
 }
 
+/* Loads and stores. */
+bool check_memory_access(Validator *v) {
+  lun_type address = memarg(v, natural_alignment[v->op - OP_I32_LOAD]);
+  return address != UNKNOWN && shaped_at(v, address);
+}
+
+static lun_type memory_index(Validator *v) { return memory(v, bytes_u32(&v->b)); }
+
+bool check_memory_size(Validator *v) {
+  lun_type address = memory_index(v);
+  return address != UNKNOWN && push(v, address);
+}
+
+bool check_memory_grow(Validator *v) {
+  lun_type address = memory_index(v);
+  return address != UNKNOWN && pop(v, address) && push(v, address);
+}
+
+/* Three operands: destination, source or value, count. */
+static bool pop_range(Validator *v, lun_type to, lun_type from, lun_type count) {
+  return pop(v, count) && pop(v, from) && pop(v, to);
+}
+
+bool check_memory_fill(Validator *v) {
+  lun_type address = memory_index(v);
+  return address != UNKNOWN && pop_range(v, address, LUN_I32, address);
+}
+
+bool check_memory_init(Validator *v) {
+  lun_type address = check_data_index(v) ? memory_index(v) : UNKNOWN;
+  return address != UNKNOWN && pop_range(v, address, LUN_I32, LUN_I32);
+}
+
+/* A count fits both: i64 only where both are. */
+static lun_type count_type(lun_type to, lun_type from) { return to == LUN_I64 ? from : to; }
+
+bool check_memory_copy(Validator *v) {
+  lun_type to = memory_index(v), from = to == UNKNOWN ? UNKNOWN : memory_index(v);
+  return from != UNKNOWN && pop_range(v, to, from, count_type(to, from));
+}
+
 /* ---- tables and references ---- */
 
-bool validate_table_index(Validator *v, lun_type *type) {
+bool validate_table_index(Validator *v, const TableType **type) {
   uint32_t index = bytes_u32(&v->b);
   if (index >= v->module->table_count) return validate_fail(v, "unknown table %u", index);
-  *type = v->module->tables[index].type;
+  *type = &v->module->tables[index];
   return true;
 }
 
@@ -135,40 +183,48 @@ bool check_element_drop(Validator *v) {
 }
 
 bool check_table_get(Validator *v) {
-  lun_type type = UNKNOWN;
-  return validate_table_index(v, &type) && pop(v, LUN_I32) && push(v, type);
+  const TableType *table = NULL;
+  return validate_table_index(v, &table) && pop(v, address_type(&table->limits)) && push(v, table->type);
 }
 
 bool check_table_set(Validator *v) {
-  lun_type type = UNKNOWN;
-  return validate_table_index(v, &type) && pop(v, type) && pop(v, LUN_I32);
+  const TableType *table = NULL;
+  return validate_table_index(v, &table) && pop(v, table->type) && pop(v, address_type(&table->limits));
 }
 
 bool check_table_size(Validator *v) {
-  lun_type ignored;
-  return validate_table_index(v, &ignored) && shaped(v);
+  const TableType *table = NULL;
+  return validate_table_index(v, &table) && push(v, address_type(&table->limits));
 }
 
 bool check_table_grow(Validator *v) {
-  lun_type type = UNKNOWN;
-  return validate_table_index(v, &type) && pop(v, LUN_I32) && pop(v, type) && push(v, LUN_I32);
+  const TableType *table = NULL;
+  if (!validate_table_index(v, &table)) return false;
+  lun_type index = address_type(&table->limits);
+  return pop(v, index) && pop(v, table->type) && push(v, index);
 }
 
 bool check_table_fill(Validator *v) {
-  lun_type type = UNKNOWN;
-  return validate_table_index(v, &type) && pop(v, LUN_I32) && pop(v, type) && pop(v, LUN_I32);
+  const TableType *table = NULL;
+  if (!validate_table_index(v, &table)) return false;
+  lun_type index = address_type(&table->limits);
+  return pop_range(v, index, table->type, index);
 }
 
 bool check_table_init(Validator *v) {
-  lun_type element = UNKNOWN, table = UNKNOWN;
+  lun_type element = UNKNOWN;
+  const TableType *table = NULL;
   if (!element_index(v, &element) || !validate_table_index(v, &table)) return false;
-  return element == table ? shaped(v) : validate_mismatch(v, lun_type_name(table), lun_type_name(element));
+  if (element != table->type) return validate_mismatch(v, lun_type_name(table->type), lun_type_name(element));
+  return pop_range(v, address_type(&table->limits), LUN_I32, LUN_I32);
 }
 
 bool check_table_copy(Validator *v) {
-  lun_type to = UNKNOWN, from = UNKNOWN;
+  const TableType *to = NULL, *from = NULL;
   if (!validate_table_index(v, &to) || !validate_table_index(v, &from)) return false;
-  return to == from ? shaped(v) : validate_mismatch(v, lun_type_name(to), lun_type_name(from));
+  if (to->type != from->type) return validate_mismatch(v, lun_type_name(to->type), lun_type_name(from->type));
+  lun_type to_index = address_type(&to->limits), from_index = address_type(&from->limits);
+  return pop_range(v, to_index, from_index, count_type(to_index, from_index));
 }
 
 bool check_reference_null(Validator *v) {
@@ -192,13 +248,6 @@ bool check_reference_function(Validator *v) {
 
 /* ---- instructions ---- */
 
-/* Loads and stores. */
-bool check_memory_access(Validator *v) { return memarg(v) && shaped(v); }
-static bool memory_index(Validator *v) { return memory(v, bytes_u32(&v->b)); }
-bool check_memory_resize(Validator *v) { return memory_index(v) && shaped(v); }
-bool check_memory_init(Validator *v) { return check_data_index(v) && memory_index(v) && shaped(v); }
-bool check_memory_copy(Validator *v) { return memory_index(v) && memory_index(v) && shaped(v); }
-
 bool check_constant_i32(Validator *v) { return bytes_s32(&v->b), push(v, LUN_I32); }
 bool check_constant_i64(Validator *v) { return bytes_s64(&v->b), push(v, LUN_I64); }
 bool check_constant_f32(Validator *v) { return bytes_take(&v->b, 4), push(v, LUN_F32); }
@@ -211,20 +260,18 @@ static bool lane(Validator *v, uint32_t lanes) {
   return index < lanes || validate_fail(v, "invalid lane index %u: there are %u", index, lanes);
 }
 
-static bool vector_memarg(Validator *v) {
-  Memarg arg = memarg_read(&v->b);
-  if (arg.align <= vector_alignment(v->op)) return memory(v, arg.memory);
-  return validate_fail(v, "alignment must not be larger than natural: 2^%u for %s", arg.align, op_info[v->op].text);
-}
-
 /* The vector instructions that have an immediate. */
 bool check_vector_immediate(Validator *v) {
   bool fine = true;
+  lun_type address = LUN_I32;
   switch (op_info[v->op].immediate) {
     case IMM_V128: bytes_take(&v->b, 16); break;
     case IMM_LANE: fine = lane(v, vector_lanes(v->op)); break;
-    case IMM_MEMARG: fine = vector_memarg(v); break;
-    case IMM_MEMARG_LANE: fine = vector_memarg(v) && lane(v, vector_lanes(v->op)); break;
+    case IMM_MEMARG: case IMM_MEMARG_LANE:
+      address = memarg(v, vector_alignment(v->op));
+      if (address == UNKNOWN) return false;
+      if (op_info[v->op].immediate == IMM_MEMARG_LANE) fine = lane(v, vector_lanes(v->op));
+      return fine && shaped_at(v, address);
     default:
       for (unsigned i = 0; fine && i < 16; i++) fine = lane(v, 32);
       break;

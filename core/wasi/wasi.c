@@ -41,6 +41,9 @@ static lun_status gate(void *self, lun_call *call, const uint64_t *params, uint6
     .wasi = binding->wasi, .store = lun_call_store(call), .memory = lun_call_memory(call), .error = error,
     .unstable = binding->unstable
   };
+  if (c.memory && lun_memory_is_64(c.memory) && binding->function != call_proc_exit) {
+    return lun_error_set(error, LUN_HOST, "WASI preview 1 has 32-bit addresses; the guest's memory has 64-bit ones");
+  }
   Errno answer = binding->function(&c, params);
   if (c.ended != LUN_OK) return c.ended;
   results[0] = answer;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Guest memory: numbers, strings and dumps by address. Addresses count modulo 2^32, so that pointers that Lua shows as
- * negative i32 work as they are; what lies outside is an error with the address and the size. Writing is for host
+ * negative i32 work as they are, unless the memory has 64-bit ones; what lies outside is an error with the address and the size. Writing is for host
  * functions and programs of one's own (R11). */
 #define _GNU_SOURCE /* memmem */
 #include <inttypes.h>
@@ -21,8 +21,9 @@ static Session *session_of(lua_State *L) {
   return ((Handle *)object_to(L, 1, &memory_class))->head.session;
 }
 
-static uint64_t address_check(lua_State *L, int index) {
-  return (uint32_t)luaL_checkinteger(L, index);
+static uint64_t address_check(lua_State *L, const lun_memory *memory, int index) {
+  uint64_t address = (uint64_t)luaL_checkinteger(L, index);
+  return lun_memory_is_64(memory) ? address : (uint32_t)address;
 }
 
 static uint64_t size_check(lua_State *L, int index) {
@@ -47,7 +48,7 @@ static const uint8_t *bytes_at(lua_State *L, const lun_memory *memory, uint64_t 
 /* ---- numbers ---- */
 static uint64_t number_at(lua_State *L, unsigned size) {
   const lun_memory *memory = self(L);
-  const uint8_t *bytes = bytes_at(L, memory, address_check(L, 2), size);
+  const uint8_t *bytes = bytes_at(L, memory, address_check(L, memory, 2), size);
   uint64_t value = 0;
   for (unsigned i = 0; i < size; i++) value |= (uint64_t)bytes[i] << (8 * i);
   return value;
@@ -90,7 +91,7 @@ static int memory_f64(lua_State *L) {
 /* ---- runs of bytes ---- */
 static int memory_string(lua_State *L) {
   const lun_memory *memory = self(L);
-  uint64_t address = address_check(L, 2), size = size_check(L, 3);
+  uint64_t address = address_check(L, memory, 2), size = size_check(L, 3);
   lua_pushlstring(L, (const char *)bytes_at(L, memory, address, size), size);
   return 1;
 }
@@ -98,7 +99,7 @@ static int memory_string(lua_State *L) {
 /* Up to the first NUL, or `max` bytes. */
 static int memory_cstring(lua_State *L) {
   const lun_memory *memory = self(L);
-  uint64_t address = address_check(L, 2), size = lun_memory_size(memory), room;
+  uint64_t address = address_check(L, memory, 2), size = lun_memory_size(memory), room;
   bool bounded = !lua_isnoneornil(L, 3);
   const uint8_t *bytes, *end;
   if (address >= size) return outside(L, memory, address, 1);
@@ -114,7 +115,7 @@ static int memory_cstring(lua_State *L) {
 /* A list of the bytes' values. */
 static int memory_bytes(lua_State *L) {
   const lun_memory *memory = self(L);
-  uint64_t address = address_check(L, 2), size = size_check(L, 3);
+  uint64_t address = address_check(L, memory, 2), size = size_check(L, 3);
   const uint8_t *bytes = bytes_at(L, memory, address, size);
   luaL_argcheck(L, size <= INT32_MAX / 32, 3, "too many for a list; use :string");
   lua_createtable(L, (int)size, 0);
@@ -142,7 +143,7 @@ static void hexdump_line(char *line, size_t room, uint64_t address, const uint8_
 /* As `hexdump -C` prints: 16 bytes a line. */
 static int memory_hexdump(lua_State *L) {
   const lun_memory *memory = self(L);
-  uint64_t address = address_check(L, 2), size = size_check(L, 3);
+  uint64_t address = address_check(L, memory, 2), size = size_check(L, 3);
   const uint8_t *bytes = bytes_at(L, memory, address, size);
   luaL_Buffer buffer;
   char line[128];
@@ -161,7 +162,7 @@ static int memory_find(lua_State *L) {
   const lun_memory *memory = self(L);
   size_t size;
   const char *wanted = luaL_checklstring(L, 2, &size);
-  uint64_t from = lua_isnoneornil(L, 3) ? 0 : address_check(L, 3), end = lun_memory_size(memory);
+  uint64_t from = lua_isnoneornil(L, 3) ? 0 : address_check(L, memory, 3), end = lun_memory_size(memory);
   const uint8_t *bytes, *found;
   if (from > end) return 0;
   bytes = bytes_at(L, memory, from, end - from);
@@ -174,7 +175,7 @@ static int memory_find(lua_State *L) {
 static int memory_write(lua_State *L) {
   lun_memory *memory = self(L);
   size_t size;
-  uint64_t address = address_check(L, 2);
+  uint64_t address = address_check(L, memory, 2);
   const char *bytes = luaL_checklstring(L, 3, &size);
   uint8_t *room;
   session_check_write(L, session_of(L), "memory");
@@ -189,6 +190,11 @@ static int memory_size(lua_State *L) {
   return 1;
 }
 
+static int get_address(lua_State *L) {
+  lua_pushstring(L, lun_memory_is_64(self(L)) ? "i64" : "i32");
+  return 1;
+}
+
 static int memory_tostring(lua_State *L) {
   const Handle *handle = object_check_closed(L, 1, &memory_class);
   if (handle->head.session->closed) lua_pushliteral(L, "memory (its session is closed)");
@@ -196,20 +202,34 @@ static int memory_tostring(lua_State *L) {
   return 1;
 }
 
-/* (session, {min=, max=}) -> memory; pages */
+bool address_is_64(lua_State *L, int options) {
+  const char *type;
+  bool is_64;
+  if (lua_getfield(L, options, "address") == LUA_TNIL) lua_pushliteral(L, "i32");
+  type = lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : "";
+  is_64 = strcmp(type, "i64") == 0;
+  if (!is_64 && strcmp(type, "i32") != 0) luaL_error(L, "address: \"i32\" or \"i64\"");
+  return is_64;
+}
+
+/* (session, {min=, max=, address=}) -> memory; pages */
 int core_memory(lua_State *L) {
   Session *session = session_check(L, 1);
   lun_error error = LUN_ERROR_INIT;
   lun_memory *memory = NULL;
-  lua_Integer min, max;
+  lua_Integer min, max, most;
+  lun_status status;
+  bool is_64;
   luaL_checktype(L, 2, LUA_TTABLE);
+  is_64 = address_is_64(L, 2);
+  most = is_64 ? (lua_Integer)1 << 48 : 65536;
   lua_getfield(L, 2, "min");
   min = luaL_optinteger(L, -1, 0);
   lua_getfield(L, 2, "max");
-  max = luaL_optinteger(L, -1, 65536);
-  if (min < 0 || max < min || max > 65536) return luaL_error(L, "memory: 0 <= min <= max <= 65536 pages");
-  if (lun_memory_create(session->store, (uint64_t)min, (uint64_t)max, &memory, &error) != LUN_OK)
-    return error_raise(L, session, &error);
+  max = luaL_optinteger(L, -1, most);
+  if (min < 0 || max < min || max > most) return luaL_error(L, "memory: 0 <= min <= max <= %I pages", (LUAI_UACINT)most);
+  status = (is_64 ? lun_memory_create_64 : lun_memory_create)(session->store, (uint64_t)min, (uint64_t)max, &memory, &error);
+  if (status != LUN_OK) return error_raise(L, session, &error);
   memory_push(L, session, memory);
   return 1;
 }
@@ -222,4 +242,5 @@ static const luaL_Reg methods[] = {
   { NULL, NULL },
 };
 static const luaL_Reg metamethods[] = { { "__tostring", memory_tostring }, { "__len", memory_size }, { NULL, NULL } };
-const Class memory_class = { "memory", 1, NULL, methods, metamethods, NULL, NULL };
+static const Field fields[] = { { "address", get_address, NULL }, { NULL, NULL, NULL } };
+const Class memory_class = { "memory", 1, fields, methods, metamethods, NULL, NULL };

@@ -166,6 +166,8 @@ void module_push(lua_State *L, Session *session, lun_module *module);
 void instance_push(lua_State *L, Session *session, lun_instance *instance);       /* NULL: nil; and so on */
 void function_push(lua_State *L, Session *session, lun_function *function);
 void memory_push(lua_State *L, Session *session, lun_memory *memory);
+/* Whether the field `address` of the options at that index says "i64"; pushes it. Raises. */
+bool address_is_64(lua_State *L, int options);
 void global_push(lua_State *L, Session *session, lun_global *global);
 void table_push(lua_State *L, Session *session, lun_table *table);
 void definition_push(lua_State *L, Session *session, const lun_definition *definition);

@@ -47,29 +47,40 @@ static int get_size(lua_State *L) {
   return 1;
 }
 
+static int get_address(lua_State *L) {
+  lua_pushstring(L, lun_table_is_64(self(L)) ? "i64" : "i32");
+  return 1;
+}
+
 static int get_type(lua_State *L) {
   lua_pushstring(L, lun_type_name(lun_table_type(self(L))));
   return 1;
 }
 
-/* (session, {type=, min=, max=}) -> table */
+/* (session, {type=, min=, max=, address=}) -> table */
 int core_table(lua_State *L) {
   Session *session = session_check(L, 1);
   lun_error error = LUN_ERROR_INIT;
   lun_table *table = NULL;
   lun_type type = LUN_FUNCREF;
-  lua_Integer min, max;
+  lua_Integer min, max, most;
+  lun_status status;
+  bool is_64;
   luaL_checktype(L, 2, LUA_TTABLE);
   lua_settop(L, 2);
+  is_64 = address_is_64(L, 2);
+  lua_settop(L, 2);
+  most = is_64 ? LUA_MAXINTEGER : UINT32_MAX;
   if (lua_getfield(L, 2, "type") != LUA_TNIL) type = type_check(L, 3);
   lua_getfield(L, 2, "min");
   lua_getfield(L, 2, "max");
   min = luaL_optinteger(L, 4, 0);
-  max = luaL_optinteger(L, 5, UINT32_MAX);
+  max = luaL_optinteger(L, 5, most);
   if (type != LUN_FUNCREF && type != LUN_EXTERNREF) return luaL_error(L, "table: the type must be funcref or externref");
-  if (min < 0 || max < min || max > UINT32_MAX) return luaL_error(L, "table: 0 <= min <= max <= 4294967295");
-  if (lun_table_create(session->store, type, (uint32_t)min, (uint32_t)max, &table, &error) != LUN_OK)
-    return error_raise(L, session, &error);
+  if (min < 0 || max < min || max > most) return luaL_error(L, "table: 0 <= min <= max <= %I", (LUAI_UACINT)most);
+  if (!is_64) status = lun_table_create(session->store, type, (uint32_t)min, (uint32_t)max, &table, &error);
+  else status = lun_table_create_64(session->store, type, (uint64_t)min, max == most ? UINT64_MAX : (uint64_t)max, &table, &error);
+  if (status != LUN_OK) return error_raise(L, session, &error);
   table_push(L, session, table);
   return 1;
 }
@@ -82,6 +93,8 @@ static int table_tostring(lua_State *L) {
   return 1;
 }
 
-static const Field fields[] = { { "size", get_size, NULL }, { "type", get_type, NULL }, { NULL, NULL, NULL } };
+static const Field fields[] = {
+  { "size", get_size, NULL }, { "type", get_type, NULL }, { "address", get_address, NULL }, { NULL, NULL, NULL },
+};
 static const luaL_Reg metamethods[] = { { "__tostring", table_tostring }, { "__len", get_size }, { NULL, NULL } };
 const Class table_class = { "table", 1, fields, NULL, metamethods, table_index, table_set_index };

@@ -118,9 +118,11 @@ describe("what later versions bring", function()
       told("malformed", text, body(code))
     end
     told("malformed", "illegal opcode (function #0)", body("\x27"))
-    told("malformed", "integer too large: memory64 is not supported (memory section)", header .. section(5, "\1\4\1"))
     told("malformed", "integer too large: threads (shared memory) are not supported (memory section)",
       header .. section(5, "\1\3\1\2"))
+    told("malformed", "integer too large: threads (shared memory) are not supported (memory section)",
+      header .. section(5, "\1\7\1\2"))
+    told("malformed", "integer too large: malformed limits flags (memory section)", header .. section(5, "\1\8\1"))
     told("malformed", "malformed value type: garbage collection is not supported (anyref, type section)",
       header .. section(1, "\1\x60\1\x6e\0"))
     told("malformed", "malformed form of a type: garbage collection is not supported (struct, type section)",

@@ -105,8 +105,13 @@ LUN_API LUN_MUST_CHECK lun_status lun_function_create(lun_store *store, const lu
 
 /* ---- memories: the one checked way to guest memory ---- */
 #define LUN_PAGE 65536u
-/* Pages. */
+/* Pages, at least and at most (UINT64_MAX: no maximum): up to 65536. Fails with LUN_USAGE where they are out of order,
+ * LUN_EXHAUSTED over the store's limit, LUN_NO_MEMORY. */
 LUN_API LUN_MUST_CHECK lun_status lun_memory_create(lun_store *store, uint64_t min, uint64_t max, lun_memory **out, lun_error *error);
+/* The same with 64-bit addresses, up to 2^48 pages. */
+LUN_API LUN_MUST_CHECK lun_status lun_memory_create_64(lun_store *store, uint64_t min, uint64_t max, lun_memory **out,
+                                                       lun_error *error);
+LUN_API bool lun_memory_is_64(const lun_memory *memory);    /* its addresses are i64 */
 LUN_API uint64_t lun_memory_size(const lun_memory *memory); /* bytes */
 /* `size` bytes from `address`, or NULL where they do not lie inside. Valid until the guest runs on or the memory grows. */
 LUN_API const uint8_t *lun_memory_read(const lun_memory *memory, uint64_t address, uint64_t size);
@@ -118,6 +123,10 @@ LUN_API uint64_t lun_memory_grow(lun_memory *memory, uint64_t pages);
 /* ---- tables and globals ---- */
 LUN_API LUN_MUST_CHECK lun_status lun_table_create(lun_store *store, lun_type type, uint32_t min, uint32_t max, lun_table **out,
                                                    lun_error *error);
+/* The same with 64-bit indexes; max: UINT64_MAX for none. */
+LUN_API LUN_MUST_CHECK lun_status lun_table_create_64(lun_store *store, lun_type type, uint64_t min, uint64_t max,
+                                                      lun_table **out, lun_error *error);
+LUN_API bool lun_table_is_64(const lun_table *table);       /* its indexes are i64 */
 LUN_API lun_type lun_table_type(const lun_table *table);
 LUN_API uint32_t lun_table_size(const lun_table *table);
 LUN_API bool lun_table_get(const lun_table *table, uint32_t index, uint64_t *ref);  /* false: out of range */

@@ -20,7 +20,7 @@ struct pollfd;
 /* Zero stands for the default. */
 typedef struct lun_store_options {
   size_t stack_bytes;         /* guest frames; default 8 MiB, rounded up to pages */
-  uint64_t max_memory_bytes;  /* of each memory; default 4 GiB. memory.grow beyond it fails */
+  uint64_t max_memory_bytes;  /* of each memory; default 4 GiB, 16 GiB with 64-bit addresses. memory.grow beyond it fails */
   uint32_t max_table_elements;/* of each table; default 10,000,000 */
   uint32_t max_runs;          /* host → guest entries inside one another; default and most: 200 */
 } lun_store_options;
