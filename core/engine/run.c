@@ -101,50 +101,45 @@ static COLD bool end_asked(Store *store, Function *function, Slot *fp, uint32_t 
   return true;
 }
 
-static __attribute__((noinline)) bool deliver_before(const Word *pc, Slot *fp, Store *store) {
+/* Makes a traced call ready for its before: translated, with room, and no safepoint due. False: it is refused. */
+static COLD bool prepare_traced(const Word *pc, Slot *fp, Store *store) {
+  const Function *function = (const Function *)pc;
+  if (function->kept == handler_translate && !translate_now(pc, fp, store)) return false;
+  return (uintptr_t)(fp + function->frame_slots) <= limit_of(store) || check_entry(pc, fp, store) == LUN_OK;
+}
+
+/* No room for the record, or a before has asked for the end. True: the call goes on. */
+static COLD bool settle_before(const Word *pc, Slot *fp, Store *store, bool entered) {
   Function *function = (Function *)pc;
-  Handler kept = function->kept;
-  if (UNLIKELY(kept == handler_translate)) {
-    if (!translate_now(pc, fp, store)) return false;
-  }
-  if (UNLIKELY((uintptr_t)(fp + function->frame_slots) > limit_of(store)) && check_entry(pc, fp, store) != LUN_OK) return false;
-  if (UNLIKELY(!store->hooks->enter(store, function, fp))) {
+  if (!entered) {
     refuse(pc, fp, store, LUN_EXHAUSTED);
     return false;
   }
-  uint32_t offset = UINT32_MAX;
-  if (UNLIKELY(store->pending)) {
-    if (!function->callback) offset = body_offset(function->definition);
-    if (end_asked(store, function, fp, offset)) return false;
-  }
-  return true;
+  return !end_asked(store, function, fp, function->callback ? UINT32_MAX : body_offset(function->definition));
 }
 
 HANDLER(ENTER_TRACED) {
-  if (UNLIKELY(!deliver_before(pc, fp, store))) return;
-  const Function *function = (const Function *)pc;
+  Function *function = (Function *)pc;
+  bool ready = function->kept != handler_translate && (uintptr_t)(fp + function->frame_slots) <= limit_of(store);
+  if (UNLIKELY(!ready) && !prepare_traced(pc, fp, store)) return;
+  bool entered = store->hooks->enter(store, function, fp);
+  if (UNLIKELY(!entered || store->pending) && !settle_before(pc, fp, store, entered)) return;
   mem = memory_data(function->instance), size = memory_bytes(function->instance);
   /* Detached by its own before: then the entry word holds the handler again. */
   Handler enter = function->kept ? function->kept : pc->handler;
   return enter(pc, fp, mem, size, store, base);
 }
 
-static __attribute__((noinline)) bool deliver_after(Store *store, uint64_t base) {
-  Record *record = store->record;
-  store->hooks->leave(store, record, (const Slot *)(uintptr_t)base);
-  Function *function = record->function;
+/* An after has asked for the end. The call is over: its caller's frame is where the run ends. True: it goes on. */
+static COLD bool settle_after(Store *store, const Record *record) {
+  const Function *function = record->function;
   Slot *fp = record->fp;
-  record_pop(store);
-  if (UNLIKELY(store->pending)) {
-    /* The call is over: its caller's frame is where the run ends. */
-    lun_status status = safepoint(store);
-    if (status != LUN_OK) {
-      fp[-1] = of_pointer(((const Record *)store->record_free)->ret);
-      refuse(&function->entry, fp, store, status);
-      return false;
-    }
-  }
-  return true;
+  const Word *ret = record->ret;
+  lun_status status = safepoint(store);
+  if (status == LUN_OK) return true;
+  fp[-1] = of_pointer(ret);
+  refuse(&function->entry, fp, store, status);
+  return false;
 }
 
 /* The instance whose code runs on at `ret`, behind a call that ended at fp's callee. */
@@ -152,9 +147,13 @@ static inline Instance *instance_at(const Word *ret) { return ret[-1].owner->ins
 
 HANDLER(AFTER) {
   (void)pc;
-  const Word *ret = store->record->ret;
-  if (UNLIKELY(!deliver_after(store, base))) return;
-  if (ret != exit_word && ret != bridge_word && ret != after_word) {
+  Record *record = store->record;
+  const Word *ret = record->ret;
+  store->hooks->leave(store, record, (const Slot *)(uintptr_t)base);
+  record_pop(store);
+  if (UNLIKELY(store->pending) && !settle_after(store, record)) return;
+  mem = NULL, size = 0; /* the handlers of the other three load them, or need none */
+  if (ret != exit_word && !is_patched(ret)) {
     const Instance *instance = instance_at(ret);
     mem = memory_data(instance), size = memory_bytes(instance);
   }

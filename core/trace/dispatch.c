@@ -64,6 +64,10 @@ static inline void tell_before(Store *store, Record *record, const Set *set, uin
   record->serial = 0;
 }
 
+static __attribute__((noinline)) void tell_others_before(Store *store, Record *record, const Set *set, const Slot *params) {
+  for (uint32_t i = 1, n = set->count; i < n; i++) tell_before(store, record, set, i, params);
+}
+
 static size_t saved_size(const Type *type) { return (type->type.param_slots * sizeof(Slot) + 15) & ~(size_t)15; }
 
 /* What attachments have asked to be kept of the call, from its beginning. */
@@ -95,7 +99,7 @@ bool dispatch_enter(Store *store, Function *function, Slot *fp) {
   fp[-1] = (Slot)(uintptr_t)after_word;
   if (UNLIKELY(set->keeps)) keep(store, record, set, params);
   tell_before(store, record, set, 0, params);
-  for (uint32_t i = 1, n = set->count; UNLIKELY(i < n); i++) tell_before(store, record, set, i, params);
+  if (UNLIKELY(set->count > 1)) tell_others_before(store, record, set, params);
   if (UNLIKELY(record->failed)) settle_failures(store, record);
   record->phase = PHASE_NONE;
   return true;
