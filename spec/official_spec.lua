@@ -13,6 +13,7 @@ local suites = {
   { folder = "v3/relaxed-simd" },
   { folder = "v3/extended-const" },
   { folder = "v3/tail-call" },
+  { folder = "v3/exception-handling-legacy" },
   { folder = "v3/multi-memory" },
   { folder = "v3/multi-memory-base" },
   { folder = "v3/memory64" },

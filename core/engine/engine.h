@@ -19,6 +19,7 @@
 #ifndef LUN_ENGINE_H
 #define LUN_ENGINE_H
 
+#include <lunette/exception.h>
 #include <lunette/listener.h>
 #include <stdatomic.h>
 
@@ -34,6 +35,8 @@ typedef struct lun_function Function;
 typedef struct lun_memory Memory;
 typedef struct lun_table Table;
 typedef struct lun_global Global_;
+typedef struct lun_tag Tag;
+typedef struct lun_exception Exception;
 typedef struct lun_module Module;
 typedef struct lun_definition Definition;
 typedef union Word Word;
@@ -73,6 +76,16 @@ typedef struct Type {
   uint32_t slots;           /* k = max(param_slots, result_slots) */
 } Type;
 
+/* Where a function goes on when an exception comes out of some of its words (exception.c): inner blocks first. */
+typedef struct Catch {
+  uint32_t start, end;      /* words of the block: where the frame stands */
+  uint32_t target;          /* word to go on at; DELEGATE: the depth of the block whose handlers come next */
+  uint32_t depth;           /* of the block that it belongs to */
+  int32_t slot, ref_slot;   /* where the values go, and the exception itself; a ref_slot of -1: nowhere */
+  const Tag *tag;           /* NULL: any */
+  bool is_delegate;
+} Catch;
+
 struct lun_function {
   Word entry;               /* first: pc of an entry is its Function */
   Instance *instance;       /* of a host function the importing one, or NULL */
@@ -88,6 +101,8 @@ struct lun_function {
   uint32_t code_words;
   uint8_t *offsets;         /* word → source offset, for words that can fail (offsets.c), owned */
   uint32_t offsets_size;
+  uint32_t catch_count;
+  Catch *catches;           /* owned */
   bool writes_params;       /* the body sets one: its present value is not what was passed */
   lun_host_callback callback;
   void *self;
@@ -119,6 +134,23 @@ struct lun_global {
   Store *store;
 };
 
+/* Exceptions are told apart by their tag: one per instance that defines it, or of the embedder's making. */
+struct lun_tag {
+  const Type *type;         /* without results */
+  Module *module;           /* that defines it, or NULL */
+  uint32_t index;
+  Store *store;
+};
+
+struct lun_exception {
+  Store *store;             /* NULL: destroyed, while somebody still holds the exception */
+  const Tag *tag;
+  uint32_t holders;         /* errors, runs and the embedder; the guest's references are found (exception.c) */
+  bool is_marked;
+  Exception *next;          /* while marking */
+  Slot values[];
+};
+
 struct lun_instance {
   Store *store;
   Module *module;
@@ -130,6 +162,7 @@ struct lun_instance {
   Table **tables;
   Memory **memories;
   Global_ **globals;
+  Tag **tags;
   const Type **types;       /* the module's types as the store's */
   bool *dropped_elements, *dropped_datas;
   bool is_live;             /* instantiated whole */
@@ -257,6 +290,9 @@ struct lun_store {
   VEC(Memory *) memories;
   VEC(Table *) tables;
   VEC(Global_ *) globals;
+  VEC(Tag *) tags;
+  VEC(Exception *) exceptions;
+  uint64_t exception_bytes, exception_mark;  /* how many, and from how many on to look for those that are gone */
   VEC(Function *) host_functions;   /* those bound to no instance */
   VEC(CodeRange) ranges;    /* sorted when ranges_sorted */
   bool ranges_sorted;
@@ -329,6 +365,24 @@ static inline void record_pop(Store *store) {
   store->record = store->record->prev;
 }
 void store_raise(Store *store, uint32_t flag);
+
+/* The end of the used part of the stack, as the topmost record tells: C code runs in a callback or a host function, or there
+ * is no run. */
+Slot *stack_end(const Store *store);
+/* Closes open calls up to the record `until`, innermost first, and takes all records above it away; the frames, of which the
+ * innermost is at `point`, are still intact. Gives the failure the stack's snapshot, where somebody may ask for it. */
+void unwind(Store *store, const Record *until, lun_error *failure, const Point *point, bool wants_stack);
+
+/* ---- exception.c ---- */
+/* A new one with one holder; what the guest can still reach lies below `end` on the stack. */
+LUN_MUST_CHECK lun_status exception_create(Store *store, const Tag *tag, const Slot *values, const Slot *end, Exception **out);
+/* Throws it at `point`. True: store->point is where some frame of this run goes on. False: the run ends there, and the
+ * store knows why. Takes over one hold. store->error may hold what is told of it already. */
+bool exception_throw(Store *store, Exception *exception, Point point);
+lun_status tag_create(Store *store, const Type *type, Module *module, uint32_t index, Tag **out, lun_error *error);
+/* "NAME(1, 2.5)", into the buffer, which it returns. */
+const char *exception_text(const Exception *exception, char *buffer, size_t room);
+void exceptions_destroy(Store *store);
 
 /* ---- walk.c: both stacks downwards together ---- */
 typedef struct Walk {

@@ -18,10 +18,11 @@ static bool allocate(Instance *in) {
   in->tables = array_of(m->table_count, sizeof *in->tables);
   in->memories = array_of(m->memory_count, sizeof *in->memories);
   in->globals = array_of(m->global_count, sizeof *in->globals);
+  in->tags = array_of(m->tag_count, sizeof *in->tags);
   in->types = array_of(m->type_count, sizeof *in->types);
   in->dropped_elements = array_of(m->element_count, sizeof(bool));
   in->dropped_datas = array_of(m->data_count, sizeof(bool));
-  return in->functions && in->own && in->tables && in->memories && in->globals && in->types && in->dropped_elements &&
+  return in->functions && in->own && in->tables && in->memories && in->globals && in->tags && in->types && in->dropped_elements &&
          in->dropped_datas;
 }
 
@@ -56,6 +57,10 @@ static lun_status make_rest(Instance *in, lun_error *error) {
     if (status != LUN_OK) return status;
   }
   if (m->memory_count > 0) in->memory = in->memories[0];
+  for (uint32_t i = m->imported_tags; i < m->tag_count; i++) {
+    lun_status status = tag_create(in->store, in->types[m->tags[i].index], in->module, i, &in->tags[i], error);
+    if (status != LUN_OK) return status;
+  }
   for (uint32_t i = m->imported_globals; i < m->global_count; i++) {
     Slot value[2];
     constant_evaluate(in, &m->globals[i].init, value);
@@ -143,9 +148,11 @@ lun_status lun_instance_create(Store *store, Module *module, const lun_imports *
 static void free_code(Function *function) {
   free(function->code);
   free(function->offsets);
+  free(function->catches);
   function->code = NULL;
   function->offsets = NULL;
-  function->code_words = function->offsets_size = 0;
+  function->catches = NULL;
+  function->code_words = function->offsets_size = function->catch_count = 0;
 }
 
 /* What the instance holds of memories and tables, and its code. */
@@ -165,7 +172,7 @@ void instance_free(Instance *in) {
   if (!in->is_closed || in->is_closing) give_up(in);
   for (uint32_t i = 0; i < in->own_count; i++)
     if (in->own[i].host) host_entry_release(in->own[i].host);
-  free(in->functions), free(in->own), free(in->globals), free(in->types);
+  free(in->functions), free(in->own), free(in->globals), free(in->tags), free(in->types);
   free(in->dropped_elements), free(in->dropped_datas);
   free(in);
 }
@@ -236,6 +243,7 @@ bool lun_instance_export_sized(const Instance *in, const char *name, size_t size
   case LUN_EXTERN_TABLE: out->as.table = in->tables[export->index]; break;
   case LUN_EXTERN_MEMORY: out->as.memory = in->memories[export->index]; break;
   case LUN_EXTERN_GLOBAL: out->as.global = in->globals[export->index]; break;
+  case LUN_EXTERN_TAG: out->as.tag = in->tags[export->index]; break;
   }
   return true;
 }
@@ -259,6 +267,10 @@ Table *lun_instance_table(const Instance *in, uint32_t index) {
 
 Global_ *lun_instance_global(const Instance *in, uint32_t index) {
   return index < in->module->global_count ? in->globals[index] : NULL;
+}
+
+Tag *lun_instance_tag(const Instance *in, uint32_t index) {
+  return index < in->module->tag_count ? in->tags[index] : NULL;
 }
 
 const Definition *lun_function_definition(const Function *function) { return function->definition; }

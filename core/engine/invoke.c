@@ -49,6 +49,8 @@ static void error_start(lun_error *error) {
   error->detail = NULL;
   error->stack = NULL;
   error->value = NULL;
+  error->exception = NULL;
+  error->caught = false;
 }
 
 lun_status host_call(Store *store, Function *function, Slot *fp) {
@@ -70,6 +72,7 @@ lun_status host_call(Store *store, Function *function, Slot *fp) {
   }
   lun_error_clear(&store->error);
   store->error = error;
+  if (error.kind == LUN_EXCEPTION && !error.exception) status = LUN_HOST; /* there is nothing to throw */
   if (error.kind != status) {
     lun_error_clear(&store->error);
     lun_error_set(&store->error, status, "%s.%s failed", function->definition->module_name, function->definition->name);
@@ -88,19 +91,25 @@ static const char *outcome_text(const Store *store) {
   }
 }
 
-/* Closes every open call of the run, innermost first; the frames are still intact. */
-static void unwind(Store *store, const Record *mark, const lun_error *error, Walk walk) {
+void unwind(Store *store, const Record *until, lun_error *failure, const Point *point, bool wants_stack) {
+  Walk walk = walk_from_point(store, point);
+  if (wants_stack && !failure->stack) failure->stack = snapshot_take(walk);
+  /* Above the failed frame: what callbacks call begins there. */
+  Slot *outer = store->unwind_end, *end = point->fp + (point->function ? point->function->frame_slots : 0);
+  if ((uintptr_t)end > store->true_limit) end = (Slot *)store->true_limit;
+  store->unwind_end = end;
   store->unwinding++;
-  while (store->record != mark) {
+  while (store->record != until) {
     Record *record = store->record;
     if (record->kind == RECORD_CALL) {
       while (walk.function && walk.fp != record->fp) walk_next(&walk);
       record->offset = walk.function ? walk_offset(&walk) : UINT32_MAX;
-      store->hooks->abort(store, record, error);
+      store->hooks->abort(store, record, failure);
     }
     record_pop(store);
   }
   store->unwinding--;
+  store->unwind_end = outer;
 }
 
 static void run_failed(Store *store, const Record *mark, lun_error *error) {
@@ -110,15 +119,7 @@ static void run_failed(Store *store, const Record *mark, lun_error *error) {
   lun_error_set(&failure, store->outcome, "%s", outcome_text(store));
   failure.trap = store->outcome == LUN_TRAP ? store->trap : LUN_TRAP_NONE;
   const Point point = store->point;
-  Walk walk = walk_from_point(store, &point);
-  bool wanted = error || (store->hooks && store->hooks->wants_stack(store));
-  if (wanted && !failure.stack) failure.stack = snapshot_take(walk);
-  /* Above the failed frame: what callbacks call begins there. */
-  Slot *outer = store->unwind_end, *end = point.fp + (point.function ? point.function->frame_slots : 0);
-  if ((uintptr_t)end > store->true_limit) end = (Slot *)store->true_limit;
-  store->unwind_end = end;
-  unwind(store, mark, &failure, walk);
-  store->unwind_end = outer;
+  unwind(store, mark, &failure, &point, error || (store->hooks && store->hooks->wants_stack(store)));
   if (error && error->kind == LUN_OK) *error = failure;
   else lun_error_clear(&failure);
 }
@@ -138,9 +139,7 @@ static void run_over(Store *store) {
   }
 }
 
-/* The end of the used part of the stack, as the topmost record tells: C code runs in a callback or a host function, or there
- * is no run. */
-static Slot *stack_end(const Store *store) {
+Slot *stack_end(const Store *store) {
   const Record *record = store->record;
   if (!record) return store->stack;
   switch (record->phase) {

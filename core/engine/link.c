@@ -185,12 +185,13 @@ static bool matches(const Instance *instance, const Import *import, const Found 
            limits_match(found->item.as.memory->bytes / LUN_PAGE, found->item.as.memory->max, &import->memory.limits);
   case LUN_EXTERN_GLOBAL:
     return found->item.as.global->type == import->global.type && found->item.as.global->is_mutable == import->global.is_mutable;
+  case LUN_EXTERN_TAG: return found->item.as.tag->type == instance->types[import->type];
   }
   return false;
 }
 
 typedef struct Cursors {
-  uint32_t functions, tables, memories, globals, own;
+  uint32_t functions, tables, memories, globals, tags, own;
 } Cursors;
 
 static lun_status bind(Instance *instance, const Import *import, const Found *found, Cursors *at) {
@@ -215,6 +216,7 @@ static lun_status bind(Instance *instance, const Import *import, const Found *fo
     found->item.as.memory->holders++;
     return LUN_OK;
   case LUN_EXTERN_GLOBAL: instance->globals[at->globals++] = found->item.as.global; return LUN_OK;
+  case LUN_EXTERN_TAG: instance->tags[at->tags++] = found->item.as.tag; return LUN_OK;
   }
   return LUN_OK;
 }

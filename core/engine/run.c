@@ -173,19 +173,45 @@ HANDLER(EXIT) {
   store->outcome = LUN_OK;
 }
 
-static __attribute__((noinline)) bool run_host(const Word *pc, Slot *fp, Store *store) {
+/* What run_host came to: the run ends, the function returns, some frame has caught what it threw (store->point). */
+typedef enum HostOutcome { HOST_FAILED, HOST_RETURNS, HOST_CAUGHT } HostOutcome;
+
+static COLD HostOutcome host_failed(Store *store, Function *function, Slot *fp, lun_status status) {
+  Point point = { function, fp, NULL, UINT32_MAX };
+  if (status == LUN_EXCEPTION) {
+    Exception *exception = store->error.exception;
+    store->error.exception = NULL;
+    return exception_throw(store, exception, point) ? HOST_CAUGHT : HOST_FAILED;
+  }
+  store->outcome = status;
+  store->point = point;
+  return HOST_FAILED;
+}
+
+static __attribute__((noinline)) HostOutcome run_host(const Word *pc, Slot *fp, Store *store) {
   Function *function = (Function *)pc;
-  if (UNLIKELY((uintptr_t)(fp + function->frame_slots) > limit_of(store)) && check_entry(pc, fp, store) != LUN_OK) return false;
+  if (UNLIKELY((uintptr_t)(fp + function->frame_slots) > limit_of(store)) && check_entry(pc, fp, store) != LUN_OK)
+    return HOST_FAILED;
   lun_status status = host_call(store, function, fp);
   if (LIKELY(status == LUN_OK) && UNLIKELY(store->pending)) status = safepoint(store);
-  if (LIKELY(status == LUN_OK)) return true;
-  store->outcome = status;
-  store->point = (Point){ function, fp, NULL, UINT32_MAX };
-  return false;
+  if (LIKELY(status == LUN_OK)) return HOST_RETURNS;
+  return host_failed(store, function, fp, status);
+}
+
+/* Goes on where an exception was caught. */
+static __attribute__((noinline)) void go_on(ARGUMENTS) {
+  const Instance *instance = store->point.function->instance;
+  pc = store->point.pc, fp = store->point.fp;
+  mem = memory_data(instance), size = memory_bytes(instance);
+  GO(pc);
 }
 
 HANDLER(HOST) {
-  if (UNLIKELY(!run_host(pc, fp, store))) return;
+  HostOutcome outcome = run_host(pc, fp, store);
+  if (UNLIKELY(outcome != HOST_RETURNS)) {
+    if (outcome == HOST_FAILED) return;
+    return go_on(pc, fp, mem, size, store, base);
+  }
   const Function *function = (const Function *)pc;
   mem = memory_data(function->instance), size = memory_bytes(function->instance);
   base = of_pointer(fp - 2 - function->type->slots);
@@ -352,6 +378,31 @@ HANDLER(BR_TABLE) { /* c targets and the default follow, a word each: c is the d
   JUMP(pc->c);
 }
 HANDLER(UNREACHABLE) { TRAP(LUN_TRAP_UNREACHABLE); }
+
+/* ---- exceptions: c is the slot of the first value, or of the exception; the next word names tag and function ---- */
+static COLD bool throw_new(const Word *pc, Slot *fp, Store *store) {
+  Function *owner = pc[1].p1;
+  Point point = { owner, fp, pc, UINT32_MAX };
+  Exception *exception;
+  lun_status status = exception_create(store, pc[1].p0, fp + pc->c, fp + owner->frame_slots, &exception);
+  if (status == LUN_OK) return exception_throw(store, exception, point);
+  store->outcome = status;
+  store->point = point;
+  return false;
+}
+static COLD bool throw_again(const Word *pc, Slot *fp, Store *store) {
+  Exception *exception = lun_exception_retain(lun_exception_of_ref(C));
+  return exception_throw(store, exception, (Point){ pc[1].p1, fp, pc, UINT32_MAX });
+}
+HANDLER(THROW) {
+  if (!throw_new(pc, fp, store)) return;
+  return go_on(pc, fp, mem, size, store, base);
+}
+HANDLER(THROW_REF) {
+  if (!C) TRAP(LUN_TRAP_NULL_REFERENCE);
+  if (!throw_again(pc, fp, store)) return;
+  return go_on(pc, fp, mem, size, store, base);
+}
 
 /* ---- moving values ---- */
 HANDLER(MOVE) { A = B; NEXT; }

@@ -82,5 +82,6 @@ void lun_error_clear(lun_error *error) {
   if (!error) return;
   if (error->detail) free(error->detail);
   lun_snapshot_destroy(error->stack);
+  lun_exception_release(error->exception);
   *error = (lun_error)LUN_ERROR_INIT;
 }

@@ -16,6 +16,7 @@
 enum {
   STACK_BYTES = 8 << 20,
   TABLE_ELEMENTS = 10000000,
+  EXCEPTION_BYTES = 64 << 20,
   RUNS_MOST = 200,
   FRAME_LEAST = 2 * sizeof(Slot), /* no frame is smaller than its two header slots */
   HEARINGS = 112,                 /* listeners per call that are provided for from the start … */
@@ -59,6 +60,7 @@ static bool reserve_stack(Store *store) {
 static void set_defaults(lun_store_options *options) {
   if (options->stack_bytes == 0) options->stack_bytes = STACK_BYTES;
   if (options->max_table_elements == 0) options->max_table_elements = TABLE_ELEMENTS;
+  if (options->max_exception_bytes == 0) options->max_exception_bytes = EXCEPTION_BYTES;
   if (options->max_runs == 0 || options->max_runs > RUNS_MOST) options->max_runs = RUNS_MOST;
 }
 
@@ -106,6 +108,7 @@ void lun_store_destroy(Store *store) {
     free(store->tables.items[i]);
   }
   for (size_t i = 0; i < store->globals.count; i++) free(store->globals.items[i]);
+  exceptions_destroy(store);
   for (size_t i = 0; i < store->modules.count; i++) module_release(store->modules.items[i]);
   vec_clear(&store->host_functions), vec_clear(&store->memories), vec_clear(&store->tables);
   vec_clear(&store->globals), vec_clear(&store->modules), vec_clear(&store->ranges);

@@ -116,11 +116,11 @@ static int32_t slots_of(uint32_t count, const lun_type *types) {
   return slots;
 }
 
-static void push_temps(Translator *t, uint32_t count, const lun_type *types) {
+void push_temps(Translator *t, uint32_t count, const lun_type *types) {
   for (uint32_t i = 0; i < count && !t->failed; i++) push_temp(t, lun_type_slots(types[i]));
 }
 
-static Control *enter_block(Translator *t, ControlKind kind, const BlockType *type) {
+Control *enter_block(Translator *t, ControlKind kind, const BlockType *type) {
   Control control = { .kind = (uint8_t)kind, .type = *type, .chain = -1, .otherwise = -1, .dead = t->dead };
   if (!t->dead && !t->failed) {
     control.operands = t->operands.count - type->param_count;
@@ -166,8 +166,9 @@ static void translate_else(Translator *t) {
   t->last = -1;
 }
 
-static void translate_end(Translator *t) {
+void translate_end(Translator *t) {
   Control *control = control_at(t, 0);
+  if (control->kind == CONTROL_TRY_TABLE) close_try_table(t);
   bool is_function = control->kind == CONTROL_FUNCTION;
   bool reached = !t->dead;
   if (control->kind == CONTROL_IF) {
@@ -180,7 +181,9 @@ static void translate_end(Translator *t) {
   if (is_function && reached && control->chain < 0) {
     emit_return(t);
   } else {
-    if (reached) settle(t, control->type.result_count);
+    /* Of a catch they lie one slot too high: below is the exception. */
+    if (reached && control->kind == CONTROL_CATCH) move_label_values(t, control);
+    else if (reached) settle(t, control->type.result_count);
     reached = reached || control->chain >= 0;
     place_label(t, control);
     if (!control->dead) {
@@ -373,6 +376,8 @@ static void translate_hand(Translator *t, Op op) {
   case OP_CALL_INDIRECT: translate_call_indirect(t); break;
   case OP_RETURN_CALL: translate_return_call(t, bytes_u32(&t->body)); break;
   case OP_RETURN_CALL_INDIRECT: translate_return_call_indirect(t); break;
+  case OP_THROW: case OP_THROW_REF: case OP_RETHROW: case OP_TRY_TABLE: case OP_TRY: case OP_CATCH: case OP_CATCH_ALL:
+  case OP_DELEGATE: translate_exceptions(t, op); break;
   case OP_DROP: pop(t); break;
   case OP_SELECT_T:
     for (uint32_t n = bytes_u32(&t->body); n > 0; n--) value_type_read(&t->body);
@@ -417,18 +422,25 @@ static void skip_immediate(Bytes *b, Immediate immediate, const Module *module) 
   case IMM_MEMARG_LANE: read_memarg(b, &memory), bytes_u8(b); break;
   case IMM_SELECT: for (uint32_t n = bytes_u32(b); n > 0 && !b->failure; n--) value_type_read(b); break;
   case IMM_REFTYPE: value_type_read(b); break;
+  case IMM_TRY:
+    block_type_read(b, module, &type);
+    for (uint32_t n = bytes_u32(b); n > 0 && !b->failure; n--) catch_read(b);
+    break;
   default: bytes_u32(b); break;
   }
 }
 
 static void translate_dead(Translator *t, Op op) {
   static const BlockType none;
-  if (op == OP_BLOCK || op == OP_LOOP || op == OP_IF) {
-    skip_immediate(&t->body, IMM_BLOCK, t->module);
+  bool opens = op == OP_BLOCK || op == OP_LOOP || op == OP_IF || op == OP_TRY || op == OP_TRY_TABLE;
+  bool turns = op == OP_ELSE || op == OP_CATCH || op == OP_CATCH_ALL, ends = op == OP_END || op == OP_DELEGATE;
+  if (opens) {
+    skip_immediate(&t->body, (Immediate)op_info[op].immediate, t->module);
     enter_block(t, CONTROL_BLOCK, &none);
-  } else if ((op == OP_ELSE || op == OP_END) && !control_at(t, 0)->dead) {
+  } else if ((turns || ends) && !control_at(t, 0)->dead) {
     translate_hand(t, op);
-  } else if (op == OP_END) {
+  } else if (ends) {
+    skip_immediate(&t->body, (Immediate)op_info[op].immediate, t->module);
     t->controls.count--;
   } else {
     skip_immediate(&t->body, (Immediate)op_info[op].immediate, t->module);
@@ -472,7 +484,7 @@ static void begin(Translator *t, Function *function) {
   t->body = bytes_of(definition->body, definition->body_size);
   t->code.count = t->operands.count = t->controls.count = 0;
   t->local_slots.count = t->local_widths.count = t->local_uses.count = 0;
-  t->offsets.bytes.count = 0, t->offsets.word = t->offsets.offset = 0;
+  t->catches.count = 0, t->offsets.bytes.count = 0, t->offsets.word = t->offsets.offset = 0;
   t->label = t->last_move = UINT32_MAX, t->label_branches.count = 0;
   t->clean = 0, t->last = -1, t->dead = t->failed = t->wants_far = t->writes_params = false;
   int32_t slot = -2 - (int32_t)function->type->slots;
@@ -491,20 +503,23 @@ static void begin(Translator *t, Function *function) {
 }
 
 static lun_status finish(Translator *t, Function *function) {
-  size_t bytes = t->code.count * sizeof(Word), offsets = t->offsets.bytes.count;
+  size_t bytes = t->code.count * sizeof(Word), offsets = t->offsets.bytes.count, count = t->catches.count;
   Word *code = malloc(bytes);
   uint8_t *table = offsets ? malloc(offsets) : NULL;
-  if (!code || (offsets && !table)) {
-    free(code), free(table);
+  Catch *catches = count ? malloc(count * sizeof *catches) : NULL;
+  if (!code || (offsets && !table) || (count && !catches)) {
+    free(code), free(table), free(catches);
     return LUN_NO_MEMORY;
   }
+  if (count) memcpy(catches, t->catches.items, count * sizeof *catches);
   memcpy(code, t->code.items, bytes);
   if (offsets) memcpy(table, t->offsets.bytes.items, offsets);
   function->code = code, function->code_words = (uint32_t)t->code.count;
   function->offsets = table, function->offsets_size = (uint32_t)offsets;
+  function->catches = catches, function->catch_count = (uint32_t)count;
   if (!code_register(function)) {
-    free(code), free(table);
-    function->code = NULL, function->offsets = NULL;
+    free(code), free(table), free(catches);
+    function->code = NULL, function->offsets = NULL, function->catches = NULL, function->catch_count = 0;
     return LUN_NO_MEMORY;
   }
   function->frame_slots = (uint32_t)t->frame_slots;
@@ -537,6 +552,6 @@ void translator_destroy(Translator *t) {
   if (!t) return;
   vec_clear(&t->code), vec_clear(&t->operands), vec_clear(&t->controls);
   vec_clear(&t->local_slots), vec_clear(&t->local_widths), vec_clear(&t->local_uses), vec_clear(&t->label_branches);
-  vec_clear(&t->offsets.bytes);
+  vec_clear(&t->offsets.bytes), vec_clear(&t->catches);
   free(t);
 }

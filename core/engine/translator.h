@@ -20,7 +20,8 @@ typedef struct Operand {
   uint64_t value;           /* CONST */
 } Operand;
 
-typedef enum ControlKind { CONTROL_FUNCTION, CONTROL_BLOCK, CONTROL_LOOP, CONTROL_IF, CONTROL_ELSE } ControlKind;
+typedef enum ControlKind { CONTROL_FUNCTION, CONTROL_BLOCK, CONTROL_LOOP, CONTROL_IF, CONTROL_ELSE,
+  CONTROL_TRY_TABLE, CONTROL_TRY, CONTROL_CATCH /* its exception lies in the slot `base` */ } ControlKind;
 typedef struct Control {
   uint8_t kind;
   BlockType type;
@@ -30,6 +31,8 @@ typedef struct Control {
   int32_t chain;            /* pending branches to its end: the last one's word, each one's c names the one before; -1: none */
   int32_t otherwise;        /* IF: the branch to else or end; -1: none */
   uint32_t stub, stub_serial; /* br_table: code that moves values there, made once per table */
+  uint32_t start, end;      /* TRY_TABLE, TRY, CATCH: the words of the try's body */
+  const uint8_t *clauses;   /* TRY_TABLE */
   bool dead;                /* entered in dead code */
 } Control;
 
@@ -49,6 +52,7 @@ typedef struct Translator {
   int32_t height;           /* next free operand slot */
   int32_t frame_slots;
   OffsetTable offsets;
+  VEC(Catch) catches;
   int32_t last;             /* the word that produced the topmost temporary and still may be changed; -1: none */
   int last_code;
   uint32_t tables;          /* br_tables so far */
@@ -62,6 +66,18 @@ typedef struct Translator {
 } Translator;
 
 enum { FAR_SCRATCH = 8 /* four of two slots */, NEAR_SLOTS = 32000, CODE_WORDS_MOST = 1 << 26 };
+
+/* ---- translate.c ---- */
+/* Opens a block whose params, on top, are settled. NULL: t->failed. */
+Control *enter_block(Translator *t, ControlKind kind, const BlockType *type);
+void push_temps(Translator *t, uint32_t count, const lun_type *types);
+void translate_end(Translator *t);
+
+/* ---- translate_exceptions.c ---- */
+/* throw, throw_ref, rethrow, try_table, try, catch, catch_all, delegate. */
+void translate_exceptions(Translator *t, Op op);
+/* At the end of a try_table: where its catches go. */
+void close_try_table(Translator *t);
 
 /* ---- translate_data.c ---- */
 /* A load or a store, scalar or vector, of whichever memory. */

@@ -91,10 +91,11 @@ static bool version_decode(Decoder *d) {
 static const char *const section_places[] = {
   "custom section", "type section", "import section", "function section", "table section", "memory section", "global section",
   "export section", "start section", "element section", "code section", "data section", "data count section",
+  "tag section",
 };
 
-/* Where a section stands in the prescribed order; 0: anywhere. Data count comes before code. */
-static const uint8_t section_ranks[COUNT_OF(section_places)] = { 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 11, 12, 10 };
+/* Where a section stands in the prescribed order; 0: anywhere. Tags come before globals, data count before code. */
+static const uint8_t section_ranks[COUNT_OF(section_places)] = { 0, 1, 2, 3, 4, 5, 7, 8, 9, 10, 12, 13, 11, 6 };
 
 static bool section_head(Decoder *d, Bytes *rest, uint8_t *id, unsigned *rank) {
   d->b = *rest;
@@ -102,8 +103,7 @@ static bool section_head(Decoder *d, Bytes *rest, uint8_t *id, unsigned *rank) {
   *id = bytes_u8(&d->b);
   if (*id >= COUNT_OF(section_places)) {
     d->b.at--;
-    const char *what = *id == 13 ? ", tags: exception handling is not supported" : "";
-    return decode_fail(d, LUN_MALFORMED, "malformed section id: %u%s", *id, what);
+    return decode_fail(d, LUN_MALFORMED, "malformed section id: %u", *id);
   }
   d->place = section_places[*id];
   uint32_t size = bytes_u32(&d->b);

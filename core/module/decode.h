@@ -45,6 +45,8 @@ typedef struct Skim {
 LUN_MUST_CHECK lun_status code_skim(Skim *skim, Bytes *b);
 /* A body: locals, then code, which must reach to the end of the bytes. */
 LUN_MUST_CHECK lun_status body_skim(Skim *skim, Bytes *b);
+/* The failure of an else, catch or delegate where none belongs. */
+const char *misplaced_text(Op op);
 void skim_clear(Skim *skim);
 /* The groups of a body's locals: calls `group` (which may be NULL) for each that is not empty. The sum fits 32 bits. */
 typedef bool (*LocalGroup)(void *self, uint32_t count, lun_type type);

@@ -10,7 +10,7 @@
 static lun_module *unlocked(const lun_module *module) { return (lun_module *)(uintptr_t)module; }
 
 const char *lun_extern_kind_name(lun_extern_kind kind) {
-  static const char *const names[] = { "function", "table", "memory", "global" };
+  static const char *const names[] = { "function", "table", "memory", "global", "tag" };
   return (unsigned)kind < COUNT_OF(names) ? names[kind] : "?";
 }
 
@@ -28,6 +28,11 @@ static const char *limits_text(const Limits *limits, char *buffer, size_t room) 
   int length = snprintf(buffer, room, "%s%llu..", limits->is_64 ? "i64 " : "", (unsigned long long)limits->min);
   if (limits->max != UINT64_MAX) snprintf(buffer + length, room - (size_t)length, "%llu", (unsigned long long)limits->max);
   return buffer;
+}
+
+static char *tag_text(Arena *arena, const lun_signature *signature) {
+  char types[256];
+  return arena_printf(arena, "tag %s", signature_text(signature, types, sizeof types));
 }
 
 static char *type_text(Arena *arena, lun_extern_kind kind, const TableType *table, const MemoryType *memory,
@@ -78,7 +83,9 @@ lun_port lun_module_import(const lun_module *module, uint32_t index) {
     return port;
   }
   const char **text = port_text(module, index);
-  if (text && !*text) {
+  if (text && !*text && import->kind == LUN_EXTERN_TAG) {
+    *text = tag_text(&unlocked(module)->arena, &module->types[import->type].signature);
+  } else if (text && !*text) {
     *text = type_text(&unlocked(module)->arena, import->kind, &import->table, &import->memory, &import->global);
   }
   port.type = text && *text ? *text : lun_extern_kind_name(import->kind);
@@ -88,6 +95,7 @@ lun_port lun_module_import(const lun_module *module, uint32_t index) {
 uint32_t lun_module_export_count(const lun_module *module) { return module->export_count; }
 
 static char *export_text(lun_module *module, const Export *export) {
+  if (export->kind == LUN_EXTERN_TAG) return tag_text(&module->arena, &module->tags[export->index].type->signature);
   const TableType *table = export->kind == LUN_EXTERN_TABLE ? &module->tables[export->index] : NULL;
   const MemoryType *memory = export->kind == LUN_EXTERN_MEMORY ? &module->memories[export->index] : NULL;
   const GlobalType *global = export->kind == LUN_EXTERN_GLOBAL ? &module->globals[export->index].type : NULL;
@@ -120,6 +128,13 @@ const lun_definition *lun_module_function(const lun_module *module, uint32_t ind
 }
 
 uint64_t lun_module_file_offset(const lun_module *module, uint64_t code_offset) { return module->code_start + code_offset; }
+
+const char *module_tag_name(lun_module *module, uint32_t index) {
+  for (uint32_t i = 0; i < module->export_count; i++)
+    if (module->exports[i].kind == LUN_EXTERN_TAG && module->exports[i].index == index) return module->exports[i].name;
+  const char *name = arena_printf(&module->arena, "#%u", index);
+  return name ? name : "#?";
+}
 
 /* ---- definitions ---- */
 

@@ -3,7 +3,7 @@
  * 2.0. Nothing here is understood. */
 #include "decode.h"
 
-static const char exceptions[] = "exception handling", references[] = "typed function references";
+static const char references[] = "typed function references";
 static const char garbage[] = "garbage collection";
 static const char wide_arithmetic[] = "wide arithmetic";
 
@@ -13,16 +13,8 @@ typedef struct LaterRow {
 } LaterRow;
 
 static const LaterRow one_byte[] = {
-  { 0x06, exceptions, "try" },
-  { 0x07, exceptions, "catch" },
-  { 0x08, exceptions, "throw" },
-  { 0x09, exceptions, "rethrow" },
-  { 0x0a, exceptions, "throw_ref" },
   { 0x14, references, "call_ref" },
   { 0x15, references, "return_call_ref" },
-  { 0x18, exceptions, "delegate" },
-  { 0x19, exceptions, "catch_all" },
-  { 0x1f, exceptions, "try_table" },
   { 0xd3, garbage, "ref.eq" },
   { 0xd4, references, "ref.as_non_null" },
   { 0xd5, references, "br_on_null" },
@@ -38,7 +30,6 @@ static const LaterRow types[] = {
   { 0x5f, garbage, "struct" },
   { 0x63, references, "ref null" },
   { 0x64, references, "ref" },
-  { 0x69, exceptions, "exnref" },
   { 0x6a, garbage, "arrayref" },
   { 0x6b, garbage, "structref" },
   { 0x6c, garbage, "i31ref" },
@@ -47,7 +38,7 @@ static const LaterRow types[] = {
   { 0x71, garbage, "nullref" },
   { 0x72, garbage, "nullexternref" },
   { 0x73, garbage, "nullfuncref" },
-  { 0x74, exceptions, "nullexnref" },
+  { 0x74, garbage, "nullexnref" },
 };
 
 /* By number behind the prefix 0xfb, 0xfd and 0xfe. */

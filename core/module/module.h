@@ -14,7 +14,8 @@
 typedef enum Immediate {
   IMM_NONE, IMM_BLOCK, IMM_LABEL, IMM_LABELS, IMM_FUNCTION, IMM_INDIRECT /* type, table */, IMM_LOCAL, IMM_GLOBAL, IMM_TABLE,
   IMM_MEMARG, IMM_MEMORY, IMM_I32, IMM_I64, IMM_F32, IMM_F64, IMM_SELECT /* vector of types */, IMM_REFTYPE,
-  IMM_MEMARG_LANE, IMM_LANE, IMM_V128, IMM_SHUFFLE, IMM_DATA_MEMORY, IMM_DATA, IMM_MEMORY_MEMORY /* dst, src */, IMM_ELEMENT_TABLE, IMM_ELEMENT, IMM_TABLE_TABLE /* dst, src */
+  IMM_MEMARG_LANE, IMM_LANE, IMM_V128, IMM_SHUFFLE, IMM_DATA_MEMORY, IMM_DATA, IMM_MEMORY_MEMORY /* dst, src */, IMM_ELEMENT_TABLE, IMM_ELEMENT, IMM_TABLE_TABLE /* dst, src */,
+  IMM_TAG, IMM_TRY /* block type, vector of catches */
 } Immediate;
 
 /* How the translator treats an instruction (see ops.def). */
@@ -41,13 +42,14 @@ typedef struct OpInfo {
 extern const OpInfo op_info[OP_COUNT];
 
 /* Reads an opcode. False: unknown (b->failure tells: "illegal opcode …"), or one of a proposal that is not here; then
- * *missing is the proposal's name ("SIMD", "tail calls", "exception handling", "threads", "garbage collection" …). */
+ * *missing is the proposal's name ("typed function references", "threads", "garbage collection" …). */
 bool op_read(Bytes *b, Op *op, const char **missing);
 
 /* ---- limits: each documented in docs; over one of them a module is LUN_INVALID or LUN_MALFORMED with a sentence ---- */
 enum {
   LIMIT_MODULE_BYTES = 1 << 30,
   LIMIT_TYPES = 1000000, LIMIT_FUNCTIONS = 1000000, LIMIT_IMPORTS = 1000000, LIMIT_EXPORTS = 1000000, LIMIT_GLOBALS = 1000000,
+  LIMIT_TAGS = 1000000,
   LIMIT_TABLES = 100000, LIMIT_MEMORIES = 100, LIMIT_ELEMENTS = 10000000, LIMIT_DATAS = 100000,
   LIMIT_PARAMS = 1000, LIMIT_RESULTS = 1000, LIMIT_LOCALS = 50000, LIMIT_BODY_BYTES = 7654321 * 4, LIMIT_CONSTANT_VALUES = 1000, LIMIT_NESTING = 1000000,
   LIMIT_OPERANDS = 10000000  /* values on a body's operand stack */
@@ -75,10 +77,16 @@ typedef struct GlobalType {
   bool is_mutable;
 } GlobalType;
 
+/* What an exception carries: the params of a function type without results. */
+typedef struct TagType {
+  uint32_t index;           /* of the type */
+  const FunctionType *type; /* NULL: there is no such type (until validated) */
+} TagType;
+
 typedef struct Import {
   const char *module, *name;
   lun_extern_kind kind;
-  uint32_t type;      /* functions */
+  uint32_t type;      /* functions, tags */
   TableType table;
   MemoryType memory;
   GlobalType global;
@@ -150,6 +158,7 @@ struct lun_module {
   TableType *tables;           uint32_t table_count, imported_tables;
   MemoryType *memories;        uint32_t memory_count, imported_memories;
   Global *globals;             uint32_t global_count, imported_globals;
+  TagType *tags;               uint32_t tag_count, imported_tags;
   Element *elements;           uint32_t element_count;
   Data *datas;                 uint32_t data_count;
   bool has_data_count;         uint32_t declared_data_count;
@@ -173,6 +182,8 @@ LUN_MUST_CHECK lun_status module_validate(lun_module *module, lun_error *error);
 lun_module *module_retain(lun_module *module);
 void module_release(lun_module *module);
 
+/* Of its export, else "#index". Never NULL. */
+const char *module_tag_name(lun_module *module, uint32_t index);
 /* The export of that name, or NULL. */
 const Export *export_find(const lun_module *module, const char *name, size_t name_size);
 /* "i32 i64 -> f32", "->" …: for messages; into the buffer, cut to its room. */
@@ -187,6 +198,14 @@ typedef struct BlockType {
 } BlockType;
 /* Reads a block type (core specification, 5.4.1). False: b->failure is set ("unknown type": well-formed, not there). */
 bool block_type_read(Bytes *b, const lun_module *module, BlockType *out);
+
+/* A clause of try_table: at an exception of the tag (or any), its values and perhaps itself go to the label. */
+enum { CATCH_REF = 1, CATCH_ALL = 2, CATCH_KINDS = 4 }; /* the bits of a clause's kind */
+typedef struct CatchClause {
+  uint8_t kind;
+  uint32_t tag, label;
+} CatchClause;
+CatchClause catch_read(Bytes *b);
 
 /* Reads one value type; 0 and b->failure where it is none that the engine knows. */
 lun_type value_type_read(Bytes *b);

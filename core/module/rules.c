@@ -164,6 +164,16 @@ static bool globals_check(Rules *r) {
   return true;
 }
 
+static bool tags_check(Rules *r) {
+  for (uint32_t i = 0; i < r->module->tag_count; i++) {
+    const TagType *tag = &r->module->tags[i];
+    place_set(r, "tag", i);
+    if (!tag->type) return rule_fail(r, NULL, "unknown type %u", tag->index);
+    if (tag->type->signature.result_count) return rule_fail(r, NULL, "non-empty tag result type: an exception gives nothing");
+  }
+  return true;
+}
+
 /* ---- exports, start, segments ---- */
 
 static bool export_check(Rules *r, const Export *export) {
@@ -173,6 +183,7 @@ static bool export_check(Rules *r, const Export *export) {
     case LUN_EXTERN_TABLE: return export->index < m->table_count || rule_fail(r, NULL, "unknown table %u", export->index);
     case LUN_EXTERN_MEMORY: return export->index < m->memory_count || rule_fail(r, NULL, "unknown memory %u", export->index);
     case LUN_EXTERN_GLOBAL: return export->index < m->global_count || rule_fail(r, NULL, "unknown global %u", export->index);
+    case LUN_EXTERN_TAG: return export->index < m->tag_count || rule_fail(r, NULL, "unknown tag %u", export->index);
   }
   return false;
 }
@@ -239,7 +250,7 @@ static bool segments_check(Rules *r) {
 
 lun_status rules_validate(lun_module *module, lun_error *error) {
   Rules r = { .module = module, .place = "module", .error = error };
-  bool fine = functions_check(&r) && tables_check(&r) && memories_check(&r) && globals_check(&r) &&
+  bool fine = functions_check(&r) && tables_check(&r) && memories_check(&r) && globals_check(&r) && tags_check(&r) &&
               exports_check(&r) && start_check(&r) && segments_check(&r);
   return fine ? LUN_OK : LUN_INVALID;
 }

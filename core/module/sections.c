@@ -99,8 +99,16 @@ static bool global_type_read(Decoder *d, GlobalType *global) {
 }
 
 static bool kind_read(Decoder *d, lun_extern_kind *kind, const char *failure) {
-  if (d->b.at < d->b.end && *d->b.at > LUN_EXTERN_GLOBAL) bytes_fail(&d->b, failure);
+  if (d->b.at < d->b.end && *d->b.at > LUN_EXTERN_TAG) bytes_fail(&d->b, failure);
   *kind = (lun_extern_kind)bytes_u8(&d->b);
+  return !d->b.failure;
+}
+
+/* The one attribute that there is, 0: an exception. */
+static bool tag_type_read(Decoder *d, uint32_t *type) {
+  if (d->b.at < d->b.end && *d->b.at != 0) bytes_fail(&d->b, "malformed tag attribute");
+  bytes_u8(&d->b);
+  *type = bytes_u32(&d->b);
   return !d->b.failure;
 }
 
@@ -109,9 +117,7 @@ static bool kind_read(Decoder *d, lun_extern_kind *kind, const char *failure) {
 static bool import_read(Decoder *d, Import *import) {
   lun_module *m = d->module;
   if (!name_read(d, &import->module, NULL) || !name_read(d, &import->name, NULL)) return false;
-  bool is_tag = d->b.at < d->b.end && *d->b.at == 4;
-  const char *failure = is_tag ? "malformed import kind: exception handling (tags) is not supported" : "malformed import kind";
-  if (!kind_read(d, &import->kind, failure)) return false;
+  if (!kind_read(d, &import->kind, "malformed import kind")) return false;
   switch (import->kind) {
     case LUN_EXTERN_FUNCTION:
       import->type = bytes_u32(&d->b);
@@ -126,6 +132,9 @@ static bool import_read(Decoder *d, Import *import) {
     case LUN_EXTERN_GLOBAL:
       m->imported_globals++;
       return global_type_read(d, &import->global);
+    case LUN_EXTERN_TAG:
+      m->imported_tags++;
+      return tag_type_read(d, &import->type);
   }
   return !d->b.failure;
 }
@@ -187,7 +196,21 @@ static bool globals_begin(Decoder *d, uint32_t own) {
   return true;
 }
 
-/* ---- functions, tables, memories, globals ---- */
+static void tag_set(lun_module *m, uint32_t index, uint32_t type) {
+  m->tags[index] = (TagType){ type, type < m->type_count ? &m->types[type] : NULL };
+}
+
+static bool tags_begin(Decoder *d, uint32_t own) {
+  lun_module *m = d->module;
+  m->tag_count = m->imported_tags + own;
+  if (!ITEMS(d, m->tags, m->tag_count)) return false;
+  for (uint32_t i = 0, at = 0; i < m->import_count; i++) {
+    if (m->imports[i].kind == LUN_EXTERN_TAG) tag_set(m, at++, m->imports[i].type);
+  }
+  return true;
+}
+
+/* ---- functions, tables, memories, globals, tags ---- */
 
 static bool function_section(Decoder *d) {
   lun_module *m = d->module;
@@ -231,6 +254,18 @@ static bool global_section(Decoder *d) {
   if (!count_read(d, &count, 3, LIMIT_GLOBALS, "globals") || !globals_begin(d, count)) return false;
   for (uint32_t i = m->imported_globals; i < m->global_count; i++) {
     if (!global_type_read(d, &m->globals[i].type) || !expression_read(d, &m->globals[i].init)) return false;
+  }
+  return true;
+}
+
+static bool tag_section(Decoder *d) {
+  lun_module *m = d->module;
+  uint32_t count;
+  if (!count_read(d, &count, 2, LIMIT_TAGS, "tags") || !tags_begin(d, count)) return false;
+  for (uint32_t i = m->imported_tags; i < m->tag_count; i++) {
+    uint32_t type;
+    if (!tag_type_read(d, &type)) return false;
+    tag_set(m, i, type);
   }
   return true;
 }
@@ -398,7 +433,7 @@ static bool custom_section(Decoder *d) {
 bool section_decode(Decoder *d, uint8_t id) {
   static bool (*const sections[])(Decoder *) = {
     custom_section, type_section, import_section, function_section, table_section, memory_section, global_section,
-    export_section, start_section, element_section, code_section, data_section, data_count_section,
+    export_section, start_section, element_section, code_section, data_section, data_count_section, tag_section,
   };
   return sections[id](d);
 }
@@ -439,7 +474,7 @@ static bool exports_sort(Decoder *d) {
 bool sections_finish(Decoder *d) {
   lun_module *m = d->module;
   if ((!m->functions && !functions_begin(d, 0)) || (!m->tables && !tables_begin(d, 0)) ||
-      (!m->memories && !memories_begin(d, 0)) || (!m->globals && !globals_begin(d, 0))) {
+      (!m->memories && !memories_begin(d, 0)) || (!m->globals && !globals_begin(d, 0)) || (!m->tags && !tags_begin(d, 0))) {
     return false;
   }
   if (m->function_count - m->imported_functions != d->body_count) return bodies_mismatch(d, d->body_count);

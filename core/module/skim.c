@@ -5,7 +5,7 @@
  * while it checks the types. Core specification, 5.4 (Instructions). */
 #include "decode.h"
 
-enum { BLOCK_PLAIN, BLOCK_IF };
+enum { BLOCK_PLAIN, BLOCK_IF, BLOCK_TRY, BLOCK_CATCH };
 
 static void select_skip(Bytes *b) {
   uint32_t count = bytes_u32(b);
@@ -17,6 +17,12 @@ static void labels_skip(Bytes *b) {
   uint32_t count = bytes_u32(b);
   if (count > bytes_left(b)) bytes_fail(b, "unexpected end");
   for (uint64_t i = 0; i <= count && !b->failure; i++) bytes_u32(b);
+}
+
+static void catches_skip(Bytes *b) {
+  uint32_t count = bytes_u32(b);
+  if (count > bytes_left(b) / 2) bytes_fail(b, "unexpected end");
+  for (uint32_t i = 0; i < count && !b->failure; i++) catch_read(b);
 }
 
 /* Any block type will do whose index is a number: whether the type is there is a question of validity. */
@@ -42,7 +48,9 @@ static void immediate_skip(Skim *skim, Bytes *b, Immediate immediate) {
     case IMM_NONE: break;
     case IMM_BLOCK: block_skip(skim, b); break;
     case IMM_LABELS: labels_skip(b); break;
-    case IMM_LABEL: case IMM_FUNCTION: case IMM_LOCAL: case IMM_GLOBAL: case IMM_TABLE: case IMM_ELEMENT: bytes_u32(b); break;
+    case IMM_LABEL: case IMM_FUNCTION: case IMM_LOCAL: case IMM_GLOBAL: case IMM_TABLE: case IMM_ELEMENT: case IMM_TAG:
+      bytes_u32(b); break;
+    case IMM_TRY: block_skip(skim, b), catches_skip(b); break;
     case IMM_INDIRECT: case IMM_ELEMENT_TABLE: case IMM_TABLE_TABLE: bytes_u32(b), bytes_u32(b); break;
     case IMM_MEMARG: memarg_read(b); break;
     case IMM_MEMORY: bytes_u32(b); break;
@@ -61,9 +69,34 @@ static void immediate_skip(Skim *skim, Bytes *b, Immediate immediate) {
   }
 }
 
+/* else, catch, catch_all and delegate belong to a block of their kind, which is then of another. */
+static bool block_turn(Skim *skim, Op op) {
+  if (!skim->open.count) return false;
+  uint8_t *kind = &skim->open.items[skim->open.count - 1];
+  switch (op) {
+    case OP_ELSE:
+      if (*kind != BLOCK_IF) return false;
+      *kind = BLOCK_PLAIN;
+      return true;
+    case OP_DELEGATE:
+      if (*kind != BLOCK_TRY) return false;
+      skim->open.count--;
+      return true;
+    default:
+      if (*kind != BLOCK_TRY && *kind != BLOCK_CATCH) return false;
+      *kind = op == OP_CATCH ? BLOCK_CATCH : BLOCK_PLAIN;
+      return true;
+  }
+}
+
 /* One instruction with its immediates. */
 static void instruction_skip(Skim *skim, Bytes *b, Op *op) {
   if (op_read_later(b, op, &skim->later)) immediate_skip(skim, b, op_info[*op].immediate);
+}
+
+const char *misplaced_text(Op op) {
+  return op == OP_ELSE ? "END opcode expected, not an else outside an if"
+                       : "END opcode expected, not a catch or delegate outside its try";
 }
 
 lun_status code_skim(Skim *skim, Bytes *b) {
@@ -75,17 +108,17 @@ lun_status code_skim(Skim *skim, Bytes *b) {
     instruction_skip(skim, b, &op);
     if (b->failure) return LUN_MALFORMED;
     switch (op) {
-      case OP_BLOCK: case OP_LOOP: case OP_IF:
-        if (!vec_push(&skim->open, op == OP_IF ? BLOCK_IF : BLOCK_PLAIN)) return LUN_NO_MEMORY;
+      case OP_BLOCK: case OP_LOOP: case OP_TRY_TABLE:
+        if (!vec_push(&skim->open, BLOCK_PLAIN)) return LUN_NO_MEMORY;
         break;
-      case OP_ELSE:
-        if (!skim->open.count || skim->open.items[skim->open.count - 1] != BLOCK_IF) {
-          b->at = start;
-          bytes_fail(b, "END opcode expected, not an else outside an if");
-          return LUN_MALFORMED;
-        }
-        skim->open.items[skim->open.count - 1] = BLOCK_PLAIN;
+      case OP_IF: case OP_TRY:
+        if (!vec_push(&skim->open, op == OP_IF ? BLOCK_IF : BLOCK_TRY)) return LUN_NO_MEMORY;
         break;
+      case OP_ELSE: case OP_CATCH: case OP_CATCH_ALL: case OP_DELEGATE:
+        if (block_turn(skim, op)) break;
+        b->at = start;
+        bytes_fail(b, misplaced_text(op));
+        return LUN_MALFORMED;
       case OP_END:
         if (skim->open.count == 0) return LUN_OK;
         skim->open.count--;

@@ -7,7 +7,7 @@
 
 static const struct { lun_type type; const char *name; } type_names[] = {
   { LUN_I32, "i32" }, { LUN_I64, "i64" }, { LUN_F32, "f32" }, { LUN_F64, "f64" }, { LUN_V128, "v128" },
-  { LUN_FUNCREF, "funcref" }, { LUN_EXTERNREF, "externref" },
+  { LUN_FUNCREF, "funcref" }, { LUN_EXTERNREF, "externref" }, { LUN_EXNREF, "exnref" },
 };
 
 const char *lun_type_name(lun_type type) {
@@ -26,7 +26,7 @@ lun_type lun_type_of_name(const char *name) {
 
 uint32_t lun_type_slots(lun_type type) { return type == LUN_V128 ? 2 : 1; }
 
-bool type_is_reference(lun_type type) { return type == LUN_FUNCREF || type == LUN_EXTERNREF; }
+bool type_is_reference(lun_type type) { return type == LUN_FUNCREF || type == LUN_EXTERNREF || type == LUN_EXNREF; }
 
 static bool is_value_type(uint8_t byte) { return (byte >= LUN_V128 && byte <= LUN_I32) || type_is_reference(byte); }
 
@@ -44,7 +44,8 @@ lun_type reference_type_read(Bytes *b) {
 
 /* What a shorthand's results point to, by 0x7f - code. */
 static const lun_type singles[] = {
-  LUN_I32, LUN_I64, LUN_F32, LUN_F64, LUN_V128, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, LUN_FUNCREF, LUN_EXTERNREF,
+  LUN_I32, LUN_I64, LUN_F32, LUN_F64, LUN_V128, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, LUN_FUNCREF, LUN_EXTERNREF, 0,
+  0, 0, 0, 0, LUN_EXNREF,
 };
 
 bool block_type_read(Bytes *b, const lun_module *module, BlockType *out) {
@@ -70,6 +71,18 @@ bool block_type_read(Bytes *b, const lun_module *module, BlockType *out) {
   const lun_signature *signature = &module->types[index].signature;
   *out = (BlockType){ signature->param_count, signature->result_count, signature->params, signature->results, 0 };
   return true;
+}
+
+CatchClause catch_read(Bytes *b) {
+  const uint8_t *start = b->at;
+  CatchClause clause = { .kind = bytes_u8(b) };
+  if (clause.kind >= CATCH_KINDS && !b->failure) {
+    b->at = start;
+    bytes_fail(b, "malformed catch clause");
+  }
+  if (!(clause.kind & CATCH_ALL)) clause.tag = bytes_u32(b);
+  clause.label = bytes_u32(b);
+  return clause;
 }
 
 bool signature_equal(const lun_signature *a, const lun_signature *b) {

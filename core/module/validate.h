@@ -26,7 +26,7 @@ typedef struct Shape {
   lun_type in[MOST_POPS], out;
 } Shape;
 
-typedef enum BlockKind { KIND_FUNCTION, KIND_BLOCK, KIND_LOOP, KIND_IF, KIND_ELSE } BlockKind;
+typedef enum BlockKind { KIND_FUNCTION, KIND_BLOCK, KIND_LOOP, KIND_IF, KIND_ELSE, KIND_TRY, KIND_CATCH, KIND_CATCH_ALL } BlockKind;
 
 typedef struct Control {
   uint32_t height;             /* of the operand stack below the block */
@@ -123,11 +123,21 @@ static inline bool shaped(Validator *v) {
 
 /* ---- validate_control.c ---- */
 bool control_push(Validator *v, BlockKind kind, const BlockType *type);
+/* Checks the results of the innermost block and that nothing else is left. */
+bool control_close(Validator *v);
+/* Reads the type of a block. */
+bool validate_block_type(Validator *v, BlockType *type);
+/* What the label of that depth takes. */
+bool validate_label(Validator *v, uint32_t depth, const lun_type **types, uint32_t *count);
 bool check_unreachable(Validator *v), check_nop(Validator *v), check_block(Validator *v), check_loop(Validator *v),
   check_if(Validator *v), check_else(Validator *v), check_end(Validator *v), check_branch(Validator *v),
   check_branch_if(Validator *v), check_branch_table(Validator *v), check_return(Validator *v),
   check_call(Validator *v), check_call_indirect(Validator *v), check_return_call(Validator *v),
   check_return_call_indirect(Validator *v);
+
+/* ---- validate_exceptions.c ---- */
+bool check_throw(Validator *v), check_throw_ref(Validator *v), check_try_table(Validator *v), check_try(Validator *v),
+  check_catch(Validator *v), check_catch_all(Validator *v), check_delegate(Validator *v), check_rethrow(Validator *v);
 
 /* ---- validate_data.c ---- */
 /* Reads an index of a table; its type. */

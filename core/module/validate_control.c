@@ -32,8 +32,7 @@ bool control_push(Validator *v, BlockKind kind, const BlockType *type) {
   return true;
 }
 
-/* Checks the results of the innermost block and that nothing else is left. */
-static inline bool control_close(Validator *v) {
+bool control_close(Validator *v) {
   if (!pop_all(v, v->control->results, v->control->result_count)) return false;
   if (v->top == v->floor) return true;
   size_t left = (size_t)(v->top - v->floor);
@@ -51,6 +50,13 @@ bool check_nop(Validator *v) {
   return true;
 }
 
+bool validate_block_type(Validator *v, BlockType *type) {
+  if (block_type_read(&v->b, v->module, type)) return true;
+  if (strcmp(v->b.failure, "unknown type") != 0) return validate_fail_read(v);
+  v->b.failure = NULL;
+  return validate_fail(v, "unknown type of a block");
+}
+
 static inline bool block_open(Validator *v, BlockKind kind) {
   static const BlockType nothing;
   BlockType type;
@@ -58,11 +64,7 @@ static inline bool block_open(Validator *v, BlockKind kind) {
     v->b.at++;
     return (kind != KIND_IF || pop(v, LUN_I32)) && control_push(v, kind, &nothing);
   }
-  if (!block_type_read(&v->b, v->module, &type)) {
-    if (strcmp(v->b.failure, "unknown type") != 0) return validate_fail_read(v);
-    v->b.failure = NULL;
-    return validate_fail(v, "unknown type of a block");
-  }
+  if (!validate_block_type(v, &type)) return false;
   if (kind == KIND_IF && !pop(v, LUN_I32)) return false;
   return pop_all(v, type.params, type.param_count) && control_push(v, kind, &type) &&
          push_all(v, type.params, type.param_count);
@@ -75,7 +77,7 @@ bool check_if(Validator *v) { return block_open(v, KIND_IF); }
 bool check_else(Validator *v) {
   if (v->control->kind != KIND_IF) {
     v->b.at = v->instruction;
-    return validate_fail_malformed(v, "END opcode expected, not an else outside an if");
+    return validate_fail_malformed(v, misplaced_text(OP_ELSE));
   }
   if (!control_close(v)) return false;
   v->control->kind = KIND_ELSE;
@@ -103,8 +105,8 @@ bool check_end(Validator *v) {
 
 /* ---- branches ---- */
 
-static bool label(Validator *v, const lun_type **types, uint32_t *count) {
-  uint32_t depth = bytes_u32(&v->b);
+bool validate_label(Validator *v, uint32_t depth, const lun_type **types, uint32_t *count) {
+  *types = NULL, *count = 0;
   if (depth >= v->controls.count) return validate_fail(v, "unknown label %u", depth);
   const Control *target = &v->controls.items[v->controls.count - 1 - depth];
   bool is_loop = target->kind == KIND_LOOP;
@@ -113,16 +115,20 @@ static bool label(Validator *v, const lun_type **types, uint32_t *count) {
   return true;
 }
 
+static bool label(Validator *v, const lun_type **types, uint32_t *count) {
+  return validate_label(v, bytes_u32(&v->b), types, count);
+}
+
 bool check_branch(Validator *v) {
-  const lun_type *types;
-  uint32_t count;
+  const lun_type *types = NULL;
+  uint32_t count = 0;
   if (!label(v, &types, &count) || !pop_all(v, types, count)) return false;
   return check_unreachable(v);
 }
 
 bool check_branch_if(Validator *v) {
-  const lun_type *types;
-  uint32_t count;
+  const lun_type *types = NULL;
+  uint32_t count = 0;
   return label(v, &types, &count) && pop(v, LUN_I32) && pop_all(v, types, count) && push_all(v, types, count);
 }
 

@@ -12,7 +12,7 @@ enum { SCRIPTS_MOST = 256 };
 static const Class *const classes[] = {
   &session_class, &module_class,     &instance_class, &function_class, &memory_class, &global_class,     &table_class,
   &host_class,    &definition_class, &call_class,     &stack_class,    &frame_class,  &attachment_class, &error_class,
-  &where_class,
+  &where_class,   &tag_class,        &exception_class,
 };
 
 static int core_monotonic(lua_State *L) {
@@ -71,6 +71,7 @@ static int core_members(lua_State *L) {
 static const luaL_Reg functions[] = {
   { "session", core_session }, { "module", core_module }, { "instantiate", core_instantiate }, { "host", core_host },
   { "memory", core_memory },   { "table", core_table },   { "global", core_global },           { "attach", core_attach },
+  { "tag", core_tag },
   { "where", core_where },     { "nearest", core_nearest }, { "monotonic_ns", core_monotonic },
   { "error", core_error },     { "scripts_in", core_scripts_in }, { "members", core_members },
   { "wasi_functions", core_wasi_functions }, { "wasi_errno", core_wasi_errno }, { NULL, NULL },

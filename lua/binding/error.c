@@ -16,8 +16,10 @@ typedef struct ErrorObject {
   int32_t code;
   uint64_t offset;
   lun_snapshot *stack;
+  lun_exception *exception;  /* held by the object VALUE_EXCEPTION */
+  bool caught;
 } ErrorObject;
-enum { VALUE_MESSAGE = 2, VALUE_VALUE, VALUE_DETAIL }; /* user values */
+enum { VALUE_MESSAGE = 2, VALUE_VALUE, VALUE_DETAIL, VALUE_EXCEPTION }; /* user values */
 
 static void drop_stack(void *held) {
   lun_snapshot_destroy(held);
@@ -39,7 +41,13 @@ static int error_build(lua_State *L) {
   object->trap = error->trap;
   object->code = error->code;
   object->offset = error->offset;
+  object->caught = error->caught;
   keep_stack(object, error->stack);
+  if (error->exception) {
+    exception_push(L, session, error->exception);
+    lua_setiuservalue(L, -2, VALUE_EXCEPTION);
+    object->exception = error->exception;
+  }
   lua_pushstring(L, error->message);
   lua_setiuservalue(L, -2, VALUE_MESSAGE);
   lua_pushstring(L, error->detail);
@@ -86,6 +94,13 @@ void error_forget(Session *session, int level) {
   lua_rawseti(session->keeper, ANCHORS, session->failures[level]);
 }
 
+/* Whether the object tells this failure. A run can have any number of exceptions that are caught: each has a stack. */
+static bool is_same(const ErrorObject *object, const lun_error *error) {
+  return object->kind == error->kind && object->code == error->code && object->trap == error->trap &&
+         object->exception == error->exception && object->caught == error->caught &&
+         (!error->caught || object->stack == error->stack);
+}
+
 /* (session, level, lun_error) -> err */
 static int error_current(lua_State *L) {
   Session *session = lua_touserdata(L, 1);
@@ -94,7 +109,7 @@ static int error_current(lua_State *L) {
   ErrorObject *object;
   failure_get(L, session, level);
   object = object_to(L, -1, &error_class);
-  if (object && object->kind == error->kind && object->code == error->code && object->trap == error->trap) {
+  if (object && is_same(object, error)) {
     keep_stack(object, error->stack);
     return 1;
   }
@@ -162,11 +177,22 @@ static bool kind_of_run(lun_status kind) {
   return kind >= LUN_TRAP && kind <= LUN_LISTENER;
 }
 
+/* (exception) -> err */
+static int error_of_exception(lua_State *L, Session *session) {
+  lun_error error = LUN_ERROR_INIT;
+  (void)!lun_exception_throw(exception_to(L, session, 1), &error);
+  error_push(L, session, &error);
+  luaL_traceback(L, L, NULL, 1);
+  lua_setiuservalue(L, -2, VALUE_DETAIL);
+  return 1;
+}
+
 int error_host_handler(lua_State *L) {
   Session *session = object_to(L, lua_upvalueindex(1), &session_class);
   ErrorObject *object = object_to(L, 1, &error_class);
   const char *text, *end;
   if (object && object->head.session == session && kind_of_run(object->kind)) return 1;
+  if (exception_to(L, session, 1)) return error_of_exception(L, session);
   lua_settop(L, 1);
   text = push_raised(L);
   object = object_new(L, &error_class, session, sizeof *object);
@@ -195,6 +221,7 @@ lun_status error_from_host(lua_State *L, Session *session, lun_error *error) {
     error->code = object->code;
     error->trap = object->trap;
     error->value = object;
+    error->exception = lun_exception_retain(object->exception);
     if (object->stack && !error->stack) error->stack = lun_snapshot_retain(object->stack);
     failure_put(L, session, session->level);
   } else { /* memory failed, or the handler itself: a text, or nothing readable */
@@ -299,13 +326,45 @@ static int error_gc(lua_State *L) {
   return 0;
 }
 
+/* Of the exception, or nil. */
+static lun_exception *push_exception(lua_State *L) {
+  const ErrorObject *object = self(L);
+  lua_getiuservalue(L, 1, VALUE_EXCEPTION);
+  return object->head.session->closed ? NULL : object->exception;
+}
+
+static int get_exception(lua_State *L) {
+  push_exception(L);
+  return 1;
+}
+
+static int get_tag(lua_State *L) {
+  const lun_exception *exception = push_exception(L);
+  tag_push(L, self(L)->head.session, exception ? lun_exception_tag(exception) : NULL);
+  return 1;
+}
+
+static int get_values(lua_State *L) {
+  const lun_exception *exception = push_exception(L);
+  if (exception) exception_values_push(L, self(L)->head.session, exception);
+  else lua_pushnil(L);
+  return 1;
+}
+
+static int get_caught(lua_State *L) {
+  lua_pushboolean(L, self(L)->caught);
+  return 1;
+}
+
 static const Field fields[] = {
+  { "exception", get_exception, NULL }, { "tag", get_tag, NULL }, { "values", get_values, NULL },
+  { "caught", get_caught, NULL },
   { "kind", get_kind, NULL },     { "code", get_code, NULL },     { "message", get_message, NULL },
   { "stack", get_stack, NULL },   { "value", get_value, NULL },   { "detail", get_detail, NULL },
   { "offset", get_offset, NULL }, { "exit_status", get_exit_status, NULL }, { NULL, NULL, NULL },
 };
 static const luaL_Reg metamethods[] = { { "__gc", error_gc }, { "__tostring", error_tostring }, { NULL, NULL } };
-const Class error_class = { "err", 4, fields, NULL, metamethods, NULL, NULL };
+const Class error_class = { "err", 5, fields, NULL, metamethods, NULL, NULL };
 
 /* ---- for the command ---- */
 lun_status binding_to_status(lua_State *L, int index, int32_t *code) {

@@ -43,6 +43,7 @@ void extern_push(lua_State *L, Session *session, lun_extern item) {
   case LUN_EXTERN_TABLE: table_push(L, session, item.as.table); break;
   case LUN_EXTERN_MEMORY: memory_push(L, session, item.as.memory); break;
   case LUN_EXTERN_GLOBAL: global_push(L, session, item.as.global); break;
+  case LUN_EXTERN_TAG: tag_push(L, session, item.as.tag); break;
   }
 }
 
@@ -50,6 +51,7 @@ bool extern_to(lua_State *L, int index, lun_extern *item) {
   static const struct { const Class *class; lun_extern_kind kind; } kinds[] = {
     { &function_class, LUN_EXTERN_FUNCTION }, { &table_class, LUN_EXTERN_TABLE },
     { &memory_class, LUN_EXTERN_MEMORY },     { &global_class, LUN_EXTERN_GLOBAL },
+    { &tag_class, LUN_EXTERN_TAG },
   };
   for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
     const Handle *handle = object_to(L, index, kinds[i].class);
@@ -60,6 +62,7 @@ bool extern_to(lua_State *L, int index, lun_extern *item) {
     case LUN_EXTERN_TABLE: item->as.table = handle->pointer; break;
     case LUN_EXTERN_MEMORY: item->as.memory = handle->pointer; break;
     case LUN_EXTERN_GLOBAL: item->as.global = handle->pointer; break;
+    case LUN_EXTERN_TAG: item->as.tag = handle->pointer; break;
     }
     return true;
   }

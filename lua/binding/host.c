@@ -2,7 +2,7 @@
 /* Host functions written in Lua, and the gate that they are called through.
  *
  * A host object is a module's name (user value 2) and a table of items (user value 3): {params=, results=, function}, or
- * memories, tables and globals. At the gate numbers are passed straight; other values and all that may raise run inside
+ * memories, tables, globals and tags. At the gate numbers are passed straight; other values and all that may raise run inside
  * the lua_pcall that calls the function. What it raises becomes the run's error (error.c). */
 #include <stdio.h>
 #include <stdlib.h>
@@ -122,7 +122,7 @@ static void host_release(void *self) {
 }
 
 /* ---- items ---- */
-static const lun_type *types_check(lua_State *L, int index, const char *key, uint32_t *count) {
+const lun_type *types_check(lua_State *L, int index, const char *key, uint32_t *count) {
   lun_type *types;
   lua_Integer length;
   if (lua_getfield(L, index, key) == LUA_TNIL) {
@@ -131,7 +131,7 @@ static const lun_type *types_check(lua_State *L, int index, const char *key, uin
   }
   if (lua_type(L, -1) != LUA_TTABLE) luaL_error(L, "%s must be a list of types, not %s", key, luaL_typename(L, -1));
   length = luaL_len(L, -1);
-  if (length > 1000) luaL_error(L, "a function has at most 1000 %s", key);
+  if (length > 1000) luaL_error(L, "there can be at most 1000 %s", key);
   types = lua_newuserdatauv(L, (size_t)length * sizeof *types + 1, 0);
   for (lua_Integer i = 1; i <= length; i++) {
     lua_geti(L, -2, i);
@@ -193,7 +193,7 @@ static void add_item(lua_State *L, Session *session, lun_imports *imports, const
     return;
   }
   if (!extern_to(L, -1, &item))
-    luaL_error(L, "%s.%s: a host function, memory, table or global expected, got %s", module, name, luaL_typename(L, -1));
+    luaL_error(L, "%s.%s: a host function, memory, table, global or tag expected, got %s", module, name, luaL_typename(L, -1));
   if (((Head *)lua_touserdata(L, -1))->session != session) luaL_error(L, "%s.%s is another session's", module, name);
   if (lun_imports_add(imports, module, name, item, &error) != LUN_OK) error_raise(L, session, &error);
 }
@@ -232,7 +232,7 @@ static void check_items(lua_State *L, int index, const char *module) {
     check_name(L, top, module);
     if (lua_type(L, -1) == LUA_TTABLE) function_read(L, top + 1);
     else if (!extern_to(L, -1, &item))
-      luaL_error(L, "%s.%s: a host function, memory, table or global expected, got %s", module, lua_tostring(L, top),
+      luaL_error(L, "%s.%s: a host function, memory, table, global or tag expected, got %s", module, lua_tostring(L, top),
                  luaL_typename(L, -1));
     lua_settop(L, top);
   }

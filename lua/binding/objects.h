@@ -37,7 +37,8 @@ typedef struct Head {
 } Head;
 
 extern const Class session_class, module_class, instance_class, function_class, memory_class, global_class, table_class,
-    definition_class, call_class, stack_class, frame_class, error_class, attachment_class, where_class, host_class;
+    definition_class, call_class, stack_class, frame_class, error_class, attachment_class, where_class, host_class,
+    tag_class, exception_class;
 
 void class_register(lua_State *L, const Class *class);
 /* Pushes a zeroed userdata of `size` bytes with its head filled in. */
@@ -81,7 +82,7 @@ typedef struct Owned {
   void (*drop)(void *held);
 } Owned;
 
-typedef enum Cache { CACHE_MODULE, CACHE_INSTANCE, CACHE_FUNCTION, CACHE_MEMORY, CACHE_GLOBAL, CACHE_TABLE, CACHE_DEFINITION,
+typedef enum Cache { CACHE_MODULE, CACHE_INSTANCE, CACHE_FUNCTION, CACHE_MEMORY, CACHE_GLOBAL, CACHE_TABLE, CACHE_TAG, CACHE_DEFINITION,
                      CACHE_COUNT } Cache;
 
 struct Session {
@@ -171,13 +172,21 @@ bool address_is_64(lua_State *L, int options);
 void global_push(lua_State *L, Session *session, lun_global *global);
 void table_push(lua_State *L, Session *session, lun_table *table);
 void definition_push(lua_State *L, Session *session, const lun_definition *definition);
+void tag_push(lua_State *L, Session *session, const lun_tag *tag);
+/* An object with a hold of its own; take: with the caller's, which is given up where memory fails. Both raise then. */
+void exception_push(lua_State *L, Session *session, lun_exception *exception);
+void exception_take(lua_State *L, Session *session, lun_exception *exception);
+/* The exception of an object of this session, or NULL. Never raises. */
+lun_exception *exception_to(lua_State *L, Session *session, int index);
+/* A list of its values. */
+void exception_values_push(lua_State *L, Session *session, const lun_exception *exception);
 void extern_push(lua_State *L, Session *session, lun_extern item);
 
 lun_module *module_check(lua_State *L, int index);
 lun_instance *instance_check(lua_State *L, int index);
 lun_function *function_check(lua_State *L, int index);
 const lun_definition *definition_check(lua_State *L, int index);
-/* False where it is none of a function, memory, global, table. */
+/* False where it is none of a function, memory, global, table, tag. */
 bool extern_to(lua_State *L, int index, lun_extern *item);
 /* "param 2" of an object named by place or by name: its number from 0. Raises. */
 uint32_t param_check(lua_State *L, int index, const lun_definition *definition);
@@ -198,6 +207,8 @@ uint32_t values_push_plain(lua_State *L, const lun_type *types, uint32_t count, 
 bool value_to(lua_State *L, Session *session, int index, lun_type type, uint64_t *slots);
 /* Reads a type's name at `index`. Raises. */
 lun_type type_check(lua_State *L, int index);
+/* The list of types in the field `key` of the table at `index`; it stays valid while what was pushed does. Raises. */
+const lun_type *types_check(lua_State *L, int index, const char *key, uint32_t *count);
 /* What the value is that is none of the type, in words. */
 const char *value_kind(lua_State *L, int index, lun_type type);
 
@@ -278,6 +289,7 @@ int core_host(lua_State *L);
 int core_memory(lua_State *L);
 int core_table(lua_State *L);
 int core_global(lua_State *L);
+int core_tag(lua_State *L);
 int core_attach(lua_State *L);
 int core_where(lua_State *L);
 int core_wasi_functions(lua_State *L);

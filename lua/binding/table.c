@@ -76,7 +76,8 @@ int core_table(lua_State *L) {
   lua_getfield(L, 2, "max");
   min = luaL_optinteger(L, 4, 0);
   max = luaL_optinteger(L, 5, most);
-  if (type != LUN_FUNCREF && type != LUN_EXTERNREF) return luaL_error(L, "table: the type must be funcref or externref");
+  if (type != LUN_FUNCREF && type != LUN_EXTERNREF && type != LUN_EXNREF)
+    return luaL_error(L, "table: the type must be funcref, externref or exnref");
   if (min < 0 || max < min || max > most) return luaL_error(L, "table: 0 <= min <= max <= %I", (LUAI_UACINT)most);
   if (!is_64) status = lun_table_create(session->store, type, (uint32_t)min, (uint32_t)max, &table, &error);
   else status = lun_table_create_64(session->store, type, (uint64_t)min, max == most ? UINT64_MAX : (uint64_t)max, &table, &error);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Values between WebAssembly's slots and Lua (R10): i32 and i64 are signed integers, f32 and f64 floats, v128 a string of
- * 16 bytes, funcref a function object or nil, externref whatever value the host gave, or nil.
+ * 16 bytes, funcref a function object or nil, externref whatever value the host gave, or nil, exnref an exception
+ * object or nil.
  *
  * Numbers need no memory, so that listeners of ordinary functions get theirs without one; the others may raise. An
  * externref is a number under which the session keeps the Lua value, the same for the same value, until it is closed. */
@@ -65,6 +66,11 @@ static void externref_push(lua_State *L, Session *session, uint64_t ref) {
   lua_pop(L, 1);
 }
 
+static void exnref_push(lua_State *L, Session *session, uint64_t ref) {
+  if (ref) exception_push(L, session, lun_exception_of_ref(ref));
+  else lua_pushnil(L);
+}
+
 void values_push(lua_State *L, Session *session, const lun_type *types, uint32_t count, const uint64_t *slots) {
   for (uint32_t i = 0; i < count; i++) {
     if (values_push_plain(L, &types[i], 1, slots) == 0) {
@@ -72,6 +78,7 @@ void values_push(lua_State *L, Session *session, const lun_type *types, uint32_t
       case LUN_V128: v128_push(L, slots++); break;
       case LUN_FUNCREF: function_push(L, session, lun_function_of_ref(*slots)); break;
       case LUN_EXTERNREF: externref_push(L, session, *slots); break;
+      case LUN_EXNREF: exnref_push(L, session, *slots); break;
       default: lua_pushinteger(L, (lua_Integer)*slots); break; /* an opaque reference */
       }
     }
@@ -170,6 +177,9 @@ bool value_to(lua_State *L, Session *session, int index, lun_type type, uint64_t
     return v128_to(L, index, slots);
   case LUN_FUNCREF:
     return funcref_to(L, session, index, slots);
+  case LUN_EXNREF:
+    *slots = lun_exception_ref(exception_to(L, session, index));
+    return *slots || lua_isnil(L, index);
   case LUN_EXTERNREF:
     *slots = externref_of(L, session, index);
     return true;
@@ -198,7 +208,7 @@ const char *value_kind(lua_State *L, int index, lun_type type) {
 }
 
 lun_type type_check(lua_State *L, int index) {
-  static const lun_type types[] = { LUN_I32, LUN_I64, LUN_F32, LUN_F64, LUN_V128, LUN_FUNCREF, LUN_EXTERNREF };
+  static const lun_type types[] = { LUN_I32, LUN_I64, LUN_F32, LUN_F64, LUN_V128, LUN_FUNCREF, LUN_EXTERNREF, LUN_EXNREF };
   const char *names[sizeof types / sizeof *types], *name, *nearest;
   lun_type type;
   if (lua_type(L, index) != LUA_TSTRING) luaL_error(L, "a type is a name such as \"i32\", not a %s", luaL_typename(L, index));

@@ -44,6 +44,7 @@ end
 function calls.host(session, _, name, items) return core.host(session:open(), name, items) end
 function calls.memory(session, _, limits) return core.memory(session:open(), limits) end
 function calls.table(session, _, limits) return core.table(session:open(), limits) end
+function calls.tag(session, _, settings) return core.tag(session:open(), settings) end
 function calls.global(session, _, settings) return core.global(session:open(), settings) end
 
 local Multi = {}

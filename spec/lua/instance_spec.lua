@@ -208,7 +208,7 @@ describe("imports", function()
     for imports, pattern in pairs({
       [{ lib = 7 }] = "imports.lib: a host, an instance or a table of items expected, got number",
       [{ 7 }] = "imports%[1%]: a host expected, got number",
-      [{ lib = { f = 7 } }] = "lib.f: a host function, memory, table or global expected, got number",
+      [{ lib = { f = 7 } }] = "lib.f: a host function, memory, table, global or tag expected, got number",
       [{ lib = { f = {} } }] = "the function itself is missing",
       [{ lib = { f = { params = { "i33" }, print } } }] = "no such type: 'i33'; did you mean 'i",
     }) do

@@ -56,8 +56,6 @@ describe("sections", function()
 
   it("have a known id", function()
     same({ "malformed section id: 14 (section header)", 8 }, header .. section(14, ""))
-    same({ "malformed section id: 13, tags: exception handling is not supported (section header)", 8 },
-      header .. section(13, "\0"))
   end)
 
   it("are read without believing a count that the bytes cannot hold", function()
@@ -110,7 +108,6 @@ describe("what later versions bring", function()
 
   it("is refused with its name", function()
     for text, code in pairs({
-      [place("exception handling is not supported"):format("try_table")] = "\x1f\x40\0\x0b",
       [place("threads are not supported"):format("atomic.fence")] = "\xfe\3\0",
       [place("garbage collection is not supported"):format("struct.new")] = "\xfb\0\0",
       [place("typed function references are not supported"):format("call_ref")] = "\x14\0",

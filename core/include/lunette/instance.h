@@ -18,6 +18,7 @@ typedef struct lun_function lun_function;
 typedef struct lun_memory lun_memory;
 typedef struct lun_table lun_table;
 typedef struct lun_global lun_global;
+typedef struct lun_tag lun_tag;         /* see exception.h */
 typedef struct lun_call lun_call;       /* see listener.h */
 
 typedef struct lun_extern {
@@ -27,6 +28,7 @@ typedef struct lun_extern {
     lun_table *table;
     lun_memory *memory;
     lun_global *global;
+    lun_tag *tag;
   } as;
 } lun_extern;
 
@@ -35,8 +37,8 @@ typedef struct lun_imports lun_imports;
 
 /* Runs a host function. `params` has exactly the signature's slots, `results` room for exactly its slots, zeroed;
  * they do not overlap, and die with the call. Return LUN_OK, or fill `error` and return its kind: LUN_HOST for an
- * error of the function's own, LUN_EXIT with error->code to end the run, LUN_TRAP, or the kind (and error) of a
- * failed nested lun_function_invoke, to hand it on. A kind returned with no error filled gets a message. */
+ * error of the function's own, LUN_EXIT with error->code to end the run, LUN_TRAP, LUN_EXCEPTION by lun_exception_throw, or
+ * the kind (and error) of a failed nested lun_function_invoke, to hand it on: an exception is then thrown again, the same. A kind returned with no error filled gets a message. */
 typedef lun_status (*lun_host_callback)(void *self, lun_call *call, const uint64_t *params, uint64_t *results,
                                         lun_error *error);
 typedef struct lun_host_function {
@@ -83,6 +85,7 @@ LUN_API lun_function *lun_instance_function_at(const lun_instance *instance, uin
 LUN_API lun_memory *lun_instance_memory(const lun_instance *instance, uint32_t index);
 LUN_API lun_table *lun_instance_table(const lun_instance *instance, uint32_t index);
 LUN_API lun_global *lun_instance_global(const lun_instance *instance, uint32_t index);
+LUN_API lun_tag *lun_instance_tag(const lun_instance *instance, uint32_t index);
 /* A pointer of the embedder's own, NULL at first. */
 LUN_API void **lun_instance_data(lun_instance *instance);
 

@@ -35,11 +35,13 @@ LUN_API void lun_module_destroy(lun_module *module);
 LUN_API const char *lun_module_name(const lun_module *module);   /* name section, else options->name, else "" */
 LUN_API const char *lun_module_own_name(const lun_module *module); /* name section, else NULL */
 
-typedef enum lun_extern_kind { LUN_EXTERN_FUNCTION, LUN_EXTERN_TABLE, LUN_EXTERN_MEMORY, LUN_EXTERN_GLOBAL } lun_extern_kind;
-LUN_API const char *lun_extern_kind_name(lun_extern_kind kind);  /* "function", "table", "memory", "global" */
+typedef enum lun_extern_kind {
+  LUN_EXTERN_FUNCTION, LUN_EXTERN_TABLE, LUN_EXTERN_MEMORY, LUN_EXTERN_GLOBAL, LUN_EXTERN_TAG
+} lun_extern_kind;
+LUN_API const char *lun_extern_kind_name(lun_extern_kind kind);  /* "function", "table", "memory", "global", "tag" */
 
 /* One import or export. `definition` for functions; for the rest `type` is the text of the type
- * ("memory 1..2 pages", "global mut i32", "table 10..20 funcref"), owned by the module. */
+ * ("memory 1..2 pages", "global mut i32", "table 10..20 funcref", "tag i32 ->"), owned by the module. */
 typedef struct lun_port {
   const char *module;  /* imports only */
   const char *name;

@@ -33,7 +33,7 @@ typedef enum lun_status {
   LUN_INVALID,     /* the module breaks a validation rule (core specification, 3) */
   LUN_UNLINKABLE,  /* an import is missing or of another type; there is no entry */
   LUN_TRAP,        /* a failure the specification names; lun_error.trap tells which */
-  LUN_EXCEPTION,   /* an exception that nobody caught */
+  LUN_EXCEPTION,   /* an exception that nobody caught: lun_error.exception */
   LUN_HOST,        /* a host function returned an error */
   LUN_EXHAUSTED,   /* a limit of ours: stack bytes, nested runs */
   LUN_EXIT,        /* proc_exit, or a listener stopped the run: lun_error.code is the status */
@@ -67,6 +67,7 @@ typedef enum lun_trap {
 } lun_trap;
 
 typedef struct lun_snapshot lun_snapshot;
+typedef struct lun_exception lun_exception; /* see exception.h */
 
 #define LUN_NO_OFFSET UINT64_MAX
 
@@ -80,6 +81,8 @@ typedef struct lun_error {
   char message[512];    /* one line, no newline at its end */
   char *detail;         /* further lines, or NULL; owned */
   lun_snapshot *stack;  /* the stack at the point of failure, or NULL; owned, dies with its store */
+  lun_exception *exception; /* with LUN_EXCEPTION; owned (one hold) */
+  bool caught;          /* with LUN_EXCEPTION, in an abort: a frame further out catches it */
   void *value;          /* with LUN_HOST: what the host function left in lun_error.value; never read here */
 } lun_error;
 

@@ -22,6 +22,7 @@ typedef struct lun_store_options {
   size_t stack_bytes;         /* guest frames; default 8 MiB, rounded up to pages */
   uint64_t max_memory_bytes;  /* of each memory; default 4 GiB, 16 GiB with 64-bit addresses. memory.grow beyond it fails */
   uint32_t max_table_elements;/* of each table; default 10,000,000 */
+  uint64_t max_exception_bytes;/* of all exceptions that are alive; default 64 MiB */
   uint32_t max_runs;          /* host → guest entries inside one another; default and most: 200 */
 } lun_store_options;
 

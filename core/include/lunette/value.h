@@ -21,6 +21,7 @@ typedef uint32_t lun_type;
 #define LUN_V128 0x7bu
 #define LUN_FUNCREF 0x70u
 #define LUN_EXTERNREF 0x6fu
+#define LUN_EXNREF 0x69u
 
 /* A function type. The arrays belong to whoever hands it out. */
 typedef struct lun_signature {
