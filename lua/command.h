@@ -55,6 +55,7 @@ typedef struct Options {
   const char *output, *stdin_path, *argv0, *invoke;
   const char *timeout;      /* as it was given */
   uint64_t timeout_ns;      /* 0: none */
+  lun_limits limits;
   bool strict, quiet, help;
   bool closed[3];           /* so was descriptor 0, 1 or 2 when the command was started */
   Color color;
@@ -70,6 +71,8 @@ LUN_MUST_CHECK lun_status options_parse(Options *options, Command command, int a
 void options_clear(Options *options);
 /* "500us" → 500,000. False: no duration. */
 bool duration_parse(const char *text, uint64_t *ns);
+/* "64K" → 65,536. False: no size. */
+bool size_parse(const char *text, uint64_t *bytes);
 
 /* ---- help (help.c) ---- */
 void help_usage(bool to_stderr);     /* a few lines: the commands */

@@ -55,6 +55,26 @@ bool duration_parse(const char *text, uint64_t *ns) {
   return false;
 }
 
+/* A number above 0, of digits alone. */
+static bool number_parse(const char *text, size_t digits, uint64_t most, uint64_t *out) {
+  if (digits == 0 || digits > 19) return false;
+  uint64_t number = 0;
+  for (size_t i = 0; i < digits; i++) number = number * 10 + (uint64_t)(text[i] - '0');
+  *out = number;
+  return number > 0 && number <= most;
+}
+
+bool size_parse(const char *text, uint64_t *bytes) {
+  static const char units[] = "KMGT";
+  size_t digits = strspn(text, "0123456789");
+  const char *unit = text[digits] ? strchr(units, text[digits]) : NULL;
+  unsigned shift = unit ? 10 * (unsigned)(unit - units + 1) : 0;
+  if (text[digits] && (!unit || text[digits + 1])) return false;
+  if (!number_parse(text, digits, INT64_MAX >> shift, bytes)) return false;
+  *bytes <<= shift;
+  return true;
+}
+
 static lun_status bad_value(int id, const char *value, const char *wanted, lun_error *error) {
   error_hint(error, "%s", wanted);
   return lun_error_set(error, LUN_USAGE, "bad value for --%s: \"%s\"", option_info[id].name, value);
@@ -115,6 +135,20 @@ static lun_status option_take(Options *o, int id, char *value, lun_error *error)
       o->timeout = value;
       if (duration_parse(value, &o->timeout_ns)) return LUN_OK;
       return bad_value(id, value, "it is a number above 0 with its unit: 500us, 3ms, 2s, 1m", error);
+    case OPTION_FUEL: case OPTION_MAX_DEPTH: {
+      uint64_t number;
+      bool is_depth = id == OPTION_MAX_DEPTH;
+      if (strspn(value, "0123456789") != strlen(value) ||
+          !number_parse(value, strlen(value), is_depth ? UINT32_MAX : INT64_MAX, &number))
+        return bad_value(id, value, is_depth ? "it is a number of calls, from 1 to 4294967295"
+                                             : "it is a number of instructions, from 1 on", error);
+      if (is_depth) o->limits.max_depth = (uint32_t)number;
+      else o->limits.fuel = number;
+      return LUN_OK;
+    }
+    case OPTION_MAX_MEMORY:
+      if (size_parse(value, &o->limits.max_memory_bytes) && o->limits.max_memory_bytes >= LUN_PAGE) return LUN_OK;
+      return bad_value(id, value, "it is a size from 64K (a page) on: 64K, 8M, 1G", error);
     case OPTION_STRICT: o->strict = true; return LUN_OK;
     case OPTION_QUIET: o->quiet = true; return LUN_OK;
     case OPTION_COLOR: return color_parse(value, &o->color, error);

@@ -65,7 +65,8 @@ static void on_message(void *self, const char *text, size_t size) {
 
 /* ---- the steps ---- */
 static lun_status open_module(Run *run) {
-  lun_status status = lun_store_create(NULL, &run->store, &run->error);
+  lun_store_options options = { .limits = run->options->limits };
+  lun_status status = lun_store_create(&options, &run->store, &run->error);
   if (status != LUN_OK) return status;
   status = guest_module(run->store, run->path, &run->module, &run->error);
   if (status != LUN_OK) run->about_module = status != LUN_NO_INPUT;

@@ -382,6 +382,10 @@ static void finish_return(Translator *t, uint32_t word) {
   t->label_branches.count = 0;
 }
 
+void emit_leave(Translator *t) {
+  if (t->instance->max_depth) emit(t, CODE_LEAVE, 0, 0, 0);
+}
+
 /* Results go to the param slots, which may be among their sources: those are put aside first. */
 void emit_return(Translator *t) {
   const FunctionType *type = &t->function->type->type;
@@ -394,6 +398,7 @@ void emit_return(Translator *t) {
     if (can_redirect(t, top)) {
       t->code.items[t->last].a = (int16_t)to;
     } else if (top->width == 1 && top->kind != OPERAND_CONST && !t->far) {
+      emit_leave(t);
       finish_return(t, emit(t, CODE_RETURN1, to, top->kind == OPERAND_LOCAL ? top->slot : top->home, 0));
       return;
     } else {
@@ -409,5 +414,6 @@ void emit_return(Translator *t) {
       to += t->operands.items[i].width;
     }
   }
+  emit_leave(t);
   finish_return(t, emit(t, CODE_RETURN, first, 0, 0));
 }

@@ -112,6 +112,7 @@ struct lun_memory {
   uint8_t *data;            /* mapped; may move when it grows */
   uint64_t bytes;
   uint64_t max;             /* pages, as declared (UINT64_MAX: none) */
+  uint64_t most;            /* pages, by the limit that held when it was made */
   bool is_64;               /* i64 addresses */
   uint32_t holders;         /* instances and the embedder; at 0 the data is given back */
   Store *store;
@@ -122,6 +123,7 @@ struct lun_table {
   uint32_t count;
   lun_type type;
   uint64_t max;
+  uint32_t most;            /* by the limit that held when it was made */
   bool is_64;               /* i64 indexes */
   uint32_t holders;
   Store *store;
@@ -166,6 +168,8 @@ struct lun_instance {
   const Type **types;       /* the module's types as the store's */
   bool *dropped_elements, *dropped_datas;
   bool is_live;             /* instantiated whole */
+  bool is_metered;          /* its code uses fuel */
+  uint32_t max_depth;       /* its calls are counted; 0: they are not */
   bool is_closed;
   bool is_closing;          /* closed with frames on the stack: what it owns is freed when the last is gone */
   void *data;               /* the embedder's */
@@ -251,6 +255,8 @@ struct lun_store {
   uint64_t last_id, last_serial;
   uint64_t tail_of;         /* id of the call whose place the callee about to be entered takes, or 0 */
   _Atomic uint32_t flags;
+  uint64_t fuel;            /* left for metered instances */
+  uint32_t depth;           /* frames of instances with a max_depth */
   uint32_t pending;         /* a callback asked for the end: checked when it returns */
 
   Slot *stack;              /* mapped, with an unmapped page behind it */
@@ -275,7 +281,8 @@ struct lun_store {
   uint64_t watched_ns;      /* … and this much of the monotonic clock was spent watching, in listeners and safepoints */
   bool at_safepoint;        /* the embedder's callback is at work: frames lie above `end` */
 
-  lun_store_options options;
+  lun_limits limits;        /* of what is made from now on */
+  uint32_t max_runs;
   lun_safepoint on_safepoint;
   void *on_safepoint_self;
   lun_wait on_wait;
@@ -315,6 +322,7 @@ extern const Word exit_word[1], after_word[1], bridge_word[1];
 Handler handler_of(int code);        /* of code.h's enum Code */
 /* Runs from the function's entry word until op_exit or a failure; store->outcome tells. */
 void run_code(Store *store, Function *function, Slot *fp);
+extern const Handler handler_enter_counted, handler_host_counted;  /* of instances with a max_depth */
 extern const Handler handler_translate, handler_host, handler_enter, handler_enter0, handler_enter_traced, handler_closed;
 
 /* ---- translate.c ---- */
@@ -405,6 +413,8 @@ uint32_t walk_offset(const Walk *walk);
 /* All but `origin` and `serial`, which say in which callback a borrowed frame was taken. */
 void walk_frame(const Walk *walk, lun_frame *out);
 uint32_t record_depth(Record *record);
+/* How many frames, this one and those further out, are of instances that count them. */
+uint32_t walk_counted(Walk walk);
 /* The true return word of the frame at fp, whose records begin at `record`. */
 const Word *true_return(const Slot *fp, const Record *record);
 static inline bool is_patched(const Word *ret) { return ret == after_word || ret == bridge_word; }

@@ -99,11 +99,11 @@ lun_status exception_create(Store *store, const Tag *tag, const Slot *values, co
   uint32_t slots = tag->type->type.param_slots;
   size_t size = sizeof **out + slots * sizeof *values;
   if (store->exception_bytes + size > store->exception_mark ||
-      store->exception_bytes + size > store->options.max_exception_bytes)
+      store->exception_bytes + size > store->limits.max_exception_bytes)
     collect(store, end);
-  if (store->exception_bytes + size > store->options.max_exception_bytes) {
+  if (store->exception_bytes + size > store->limits.max_exception_bytes) {
     return lun_error_set(&store->error, LUN_EXHAUSTED, "the exceptions alive have %" PRIu64 " bytes, the limit is %" PRIu64,
-                         store->exception_bytes, store->options.max_exception_bytes);
+                         store->exception_bytes, store->limits.max_exception_bytes);
   }
   Exception *exception = vec_grow(&store->exceptions, 1) ? malloc(size) : NULL;
   if (!exception) return LUN_NO_MEMORY;
@@ -201,6 +201,7 @@ bool exception_throw(Store *store, Exception *exception, Point point) {
   if (found->ref_slot >= 0) walk.fp[found->ref_slot] = lun_exception_ref(exception);
   lun_exception_release(exception);
   store->point = (Point){ walk.function, walk.fp, walk.function->code + found->target, UINT32_MAX };
+  if (store->depth) store->depth = walk_counted(walk);
   return true;
 }
 

@@ -126,6 +126,8 @@ lun_status lun_instance_create(Store *store, Module *module, const lun_imports *
   if (!in) return no_memory(error);
   in->store = store;
   in->module = module;
+  in->is_metered = store->limits.fuel > 0;
+  in->max_depth = store->limits.max_depth;
   lun_status status = build(in, imports, name, error);
   if (status != LUN_OK) {
     instance_free(in);

@@ -87,6 +87,7 @@ static const char *outcome_text(const Store *store) {
   case LUN_TRAP: return lun_trap_name(store->trap);
   case LUN_EXHAUSTED: return "call stack exhausted";
   case LUN_NO_MEMORY: return "out of memory";
+  case LUN_FUEL: return "the fuel is used up";
   default: return lun_status_name(store->outcome);
   }
 }
@@ -155,8 +156,8 @@ lun_status invoke(Function *function, const Slot *params, Slot *results, lun_ent
   const Type *type = function->type;
   if (store->at_safepoint) return lun_error_set(error, LUN_USAGE, "the guest cannot be called from a safepoint");
   if (function->instance && function->instance->is_closed) return lun_error_set(error, LUN_USAGE, "the instance is closed");
-  if (store->runs >= store->options.max_runs)
-    return lun_error_set(error, LUN_EXHAUSTED, "more than %u runs inside one another", (unsigned)store->options.max_runs);
+  if (store->runs >= store->max_runs)
+    return lun_error_set(error, LUN_EXHAUSTED, "more than %u runs inside one another", (unsigned)store->max_runs);
   Slot *base = stack_end(store), *fp = base + type->slots + 2;
   Record *mark = (uintptr_t)fp <= store->true_limit ? record_push(store, RECORD_MARK, PHASE_NONE, fp, 0) : NULL;
   if (!mark) return lun_error_set(error, LUN_EXHAUSTED, "call stack exhausted");
@@ -167,12 +168,14 @@ lun_status invoke(Function *function, const Slot *params, Slot *results, lun_ent
   fp[-2] = 0;
   fp[-1] = (Slot)(uintptr_t)exit_word;
   store->runs++;
+  uint32_t depth = store->depth;
   if (store->error.kind != LUN_OK) lun_error_clear(&store->error);
   run_code(store, function, fp);
   store->runs--;
   lun_status status = store->outcome;
   if (status != LUN_OK) run_failed(store, mark, error);
   else if (type->type.result_slots) memcpy(results, base, type->type.result_slots * sizeof *base);
+  store->depth = depth;
   store->mark = mark->outer;
   record_pop(store);
   run_over(store);

@@ -77,7 +77,7 @@ lun_status function_bind_host(Store *store, HostEntry *entry, Instance *instance
   *function = (Function){ .instance = instance, .type = entry->type, .frame_slots = entry->type->type.result_slots,
                           .definition = definition, .host = entry, .store = store, .callback = entry->callback,
                           .self = entry->self };
-  function->entry.handler = handler_host;
+  function->entry.handler = instance && instance->max_depth ? handler_host_counted : handler_host;
   entry->holders++;
   return LUN_OK;
 }

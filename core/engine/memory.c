@@ -13,12 +13,14 @@
 static const uint64_t most_pages = UINT64_C(1) << 16, most_pages_64 = UINT64_C(1) << 32;
 static const uint64_t default_bytes = UINT64_C(4) << 30, default_bytes_64 = UINT64_C(16) << 30;
 
+static uint64_t allowed_pages(const Store *store, bool is_64) {
+  uint64_t bytes = store->limits.max_memory_bytes, reach = is_64 ? most_pages_64 : most_pages;
+  if (bytes == 0) bytes = is_64 ? default_bytes_64 : default_bytes;
+  return bytes / LUN_PAGE < reach ? bytes / LUN_PAGE : reach;
+}
+
 static uint64_t pages_most(const Memory *memory) {
-  uint64_t bytes = memory->store->options.max_memory_bytes;
-  if (bytes == 0) bytes = memory->is_64 ? default_bytes_64 : default_bytes;
-  uint64_t most = bytes / LUN_PAGE, reach = memory->is_64 ? most_pages_64 : most_pages;
-  if (most > reach) most = reach;
-  return memory->max < most ? memory->max : most;
+  return memory->max < memory->most ? memory->max : memory->most;
 }
 
 /* Maps or remaps to `bytes`. */
@@ -36,7 +38,8 @@ static bool memory_resize(Memory *memory, uint64_t bytes) {
 lun_status memory_create(Store *store, const Limits *limits, Memory **out, lun_error *error) {
   Memory *memory = calloc(1, sizeof *memory);
   if (!memory) return lun_error_set(error, LUN_NO_MEMORY, "out of memory");
-  *memory = (Memory){ .max = limits->max, .is_64 = limits->is_64, .holders = 1, .store = store };
+  *memory = (Memory){ .max = limits->max, .most = allowed_pages(store, limits->is_64), .is_64 = limits->is_64, .holders = 1,
+                      .store = store };
   uint64_t min = limits->min, most = pages_most(memory);
   if (min > most || !memory_resize(memory, min * LUN_PAGE)) {
     free(memory);

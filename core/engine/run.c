@@ -71,6 +71,58 @@ HANDLER(ENTER) {
   GO(pc->body);
 }
 
+/* ---- limits that are counted, for instances made with them ---- */
+static COLD void refuse_depth(const Word *pc, Slot *fp, Store *store) {
+  refuse(pc, fp, store, LUN_EXHAUSTED);
+  lun_error_set(&store->error, LUN_EXHAUSTED, "more than %u calls inside one another",
+                (unsigned)((const Function *)pc)->instance->max_depth);
+}
+
+static inline bool is_too_deep(const Function *function, const Store *store) {
+  const Instance *instance = function->instance;
+  return instance && UNLIKELY(instance->max_depth != 0) && store->depth >= instance->max_depth;
+}
+
+HANDLER(ENTER_COUNTED) {
+  const Function *function = (const Function *)pc;
+  if (UNLIKELY((uintptr_t)(fp + function->frame_slots) > limit_of(store)))
+    return op_ENTER_SLOW(pc, fp, mem, size, store, base);
+  if (UNLIKELY(store->depth >= function->instance->max_depth)) {
+    refuse_depth(pc, fp, store);
+    return;
+  }
+  store->depth++;
+  for (uint32_t i = 0, n = function->local_slots; i < n; i++) fp[i] = 0;
+  GO(pc->body);
+}
+
+HANDLER(LEAVE) {
+  store->depth--;
+  NEXT;
+}
+
+HANDLER(FUEL) {
+  if (UNLIKELY(store->fuel < pc->u)) {
+    store->fuel = 0;
+    base = LUN_FUEL;
+    return fail(pc, fp, mem, size, store, base);
+  }
+  store->fuel -= pc->u;
+  NEXT;
+}
+
+/* Behind a bulk instruction whose operands begin at slot a: its share for their count. */
+HANDLER(FUEL_RANGE) {
+  uint64_t cost = fp[pc->a + 2] / 64;
+  if (UNLIKELY(store->fuel < cost)) {
+    store->fuel = 0;
+    base = LUN_FUEL;
+    return fail(pc, fp, mem, size, store, base);
+  }
+  store->fuel -= cost;
+  NEXT;
+}
+
 static COLD bool translate_now(const Word *pc, Slot *fp, Store *store) {
   Function *function = (Function *)pc;
   lun_status status = translate(function);
@@ -105,6 +157,10 @@ static COLD bool end_asked(Store *store, Function *function, Slot *fp, uint32_t 
 static COLD bool prepare_traced(const Word *pc, Slot *fp, Store *store) {
   const Function *function = (const Function *)pc;
   if (function->kept == handler_translate && !translate_now(pc, fp, store)) return false;
+  if (is_too_deep(function, store)) {
+    refuse_depth(pc, fp, store);
+    return false;
+  }
   return (uintptr_t)(fp + function->frame_slots) <= limit_of(store) || check_entry(pc, fp, store) == LUN_OK;
 }
 
@@ -120,7 +176,8 @@ static COLD bool settle_before(const Word *pc, Slot *fp, Store *store, bool ente
 
 HANDLER(ENTER_TRACED) {
   Function *function = (Function *)pc;
-  bool ready = function->kept != handler_translate && (uintptr_t)(fp + function->frame_slots) <= limit_of(store);
+  bool ready = function->kept != handler_translate && (uintptr_t)(fp + function->frame_slots) <= limit_of(store) &&
+               !is_too_deep(function, store);
   if (UNLIKELY(!ready) && !prepare_traced(pc, fp, store)) return;
   bool entered = store->hooks->enter(store, function, fp);
   if (UNLIKELY(!entered || store->pending) && !settle_before(pc, fp, store, entered)) return;
@@ -212,6 +269,26 @@ HANDLER(HOST) {
     if (outcome == HOST_FAILED) return;
     return go_on(pc, fp, mem, size, store, base);
   }
+  const Function *function = (const Function *)pc;
+  mem = memory_data(function->instance), size = memory_bytes(function->instance);
+  base = of_pointer(fp - 2 - function->type->slots);
+  const Word *ret = word_at(fp[-1]);
+  fp = (Slot *)(uintptr_t)fp[-2];
+  GO(ret);
+}
+
+HANDLER(HOST_COUNTED) {
+  if (UNLIKELY(is_too_deep((const Function *)pc, store))) {
+    refuse_depth(pc, fp, store);
+    return;
+  }
+  store->depth++;
+  HostOutcome outcome = run_host(pc, fp, store);
+  if (UNLIKELY(outcome != HOST_RETURNS)) {
+    if (outcome == HOST_FAILED) return;
+    return go_on(pc, fp, mem, size, store, base);
+  }
+  store->depth--;
   const Function *function = (const Function *)pc;
   mem = memory_data(function->instance), size = memory_bytes(function->instance);
   base = of_pointer(fp - 2 - function->type->slots);
@@ -500,6 +577,7 @@ _Static_assert(COUNT_OF(handlers) == CODE_COUNT, "each instruction has a handler
 const Word exit_word[1] = { { { .handler = op_EXIT } } };
 const Word after_word[1] = { { { .handler = op_AFTER } } };
 const Word bridge_word[1] = { { { .handler = op_BRIDGE } } };
+const Handler handler_enter_counted = op_ENTER_COUNTED, handler_host_counted = op_HOST_COUNTED;
 const Handler handler_translate = op_TRANSLATE, handler_host = op_HOST, handler_enter = op_ENTER, handler_enter0 = op_ENTER0,
               handler_enter_traced = op_ENTER_TRACED, handler_closed = op_CLOSED;
 

@@ -47,8 +47,8 @@ bool records_reserve(Store *store, size_t hearings) {
 
 static bool reserve_stack(Store *store) {
   size_t page = (size_t)sysconf(_SC_PAGESIZE);
-  if (store->options.stack_bytes > SIZE_MAX / 64) return false;
-  store->stack_bytes = (store->options.stack_bytes + page - 1) / page * page;
+  if (store->stack_bytes > SIZE_MAX / 64) return false;
+  store->stack_bytes = (store->stack_bytes + page - 1) / page * page;
   char *stack = mmap(NULL, store->stack_bytes + page, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (stack == MAP_FAILED) return false;
   store->stack = (Slot *)(void *)stack;
@@ -57,19 +57,34 @@ static bool reserve_stack(Store *store) {
   return mprotect(stack, store->stack_bytes, PROT_READ | PROT_WRITE) == 0;
 }
 
-static void set_defaults(lun_store_options *options) {
-  if (options->stack_bytes == 0) options->stack_bytes = STACK_BYTES;
-  if (options->max_table_elements == 0) options->max_table_elements = TABLE_ELEMENTS;
-  if (options->max_exception_bytes == 0) options->max_exception_bytes = EXCEPTION_BYTES;
-  if (options->max_runs == 0 || options->max_runs > RUNS_MOST) options->max_runs = RUNS_MOST;
+/* ---- limits ---- */
+static uint32_t at_most(uint32_t limit, uint32_t most) { return limit && limit < most ? limit : most; }
+
+void lun_store_set_limits(Store *store, const lun_limits *limits) {
+  lun_limits l = *limits;
+  if (l.max_module_bytes == 0 || l.max_module_bytes > LIMIT_MODULE_BYTES) l.max_module_bytes = LIMIT_MODULE_BYTES;
+  l.max_types = at_most(l.max_types, LIMIT_TYPES);
+  l.max_functions = at_most(l.max_functions, LIMIT_FUNCTIONS);
+  l.max_locals = at_most(l.max_locals, LIMIT_LOCALS);
+  l.max_nesting = at_most(l.max_nesting, LIMIT_NESTING);
+  l.max_body_bytes = at_most(l.max_body_bytes, LIMIT_BODY_BYTES);
+  if (l.max_table_elements == 0) l.max_table_elements = TABLE_ELEMENTS;
+  if (l.max_exception_bytes == 0) l.max_exception_bytes = EXCEPTION_BYTES;
+  store->limits = l;
+  if (l.fuel) store->fuel = l.fuel;
 }
+
+lun_limits lun_store_limits(const Store *store) { return store->limits; }
+uint64_t lun_store_fuel(const Store *store) { return store->fuel; }
+void lun_store_set_fuel(Store *store, uint64_t left) { store->fuel = left; }
 
 lun_status lun_store_create(const lun_store_options *options, Store **out, lun_error *error) {
   *out = NULL;
   Store *store = calloc(1, sizeof *store);
   if (!store) return lun_error_set(error, LUN_NO_MEMORY, "out of memory");
-  if (options) store->options = *options;
-  set_defaults(&store->options);
+  store->stack_bytes = options && options->stack_bytes ? options->stack_bytes : STACK_BYTES;
+  store->max_runs = at_most(options ? options->max_runs : 0, RUNS_MOST);
+  lun_store_set_limits(store, options ? &options->limits : &(lun_limits){ 0 });
   store->error = (lun_error)LUN_ERROR_INIT;
   store->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
   if (store->wake_fd < 0) {
@@ -251,10 +266,9 @@ const Type *type_intern(Store *store, const FunctionType *type) {
 /* ---- modules ---- */
 lun_status lun_module_create(Store *store, const void *bytes, size_t size, const lun_module_options *options, Module **out,
                              lun_error *error) {
-  (void)store;
   *out = NULL;
   Module *module;
-  lun_status status = module_decode(bytes, size, options, &module, error);
+  lun_status status = module_decode(bytes, size, options, &store->limits, &module, error);
   if (status != LUN_OK) return status;
   status = module_validate(module, error);
   if (status != LUN_OK) {

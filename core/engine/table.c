@@ -23,13 +23,15 @@ lun_status table_create(Store *store, const TableType *type, Table **out, lun_er
   if (!table) return lun_error_set(error, LUN_NO_MEMORY, "out of memory");
   const Limits *limits = &type->limits;
   uint64_t min = limits->min;
-  *table = (Table){ .type = type->type, .max = limits->max, .is_64 = limits->is_64, .holders = 1, .store = store };
-  bool allowed = min <= store->options.max_table_elements;
+  *table = (Table){ .type = type->type, .max = limits->max, .most = store->limits.max_table_elements, .is_64 = limits->is_64,
+                    .holders = 1, .store = store };
+  bool allowed = min <= table->most;
   if (!allowed || !table_resize(table, (uint32_t)min, 0)) {
+    uint32_t most = table->most;
     free(table);
     if (allowed) return lun_error_set(error, LUN_NO_MEMORY, "no memory for a table of %llu elements", (unsigned long long)min);
     return lun_error_set(error, LUN_EXHAUSTED, "a table of %llu elements is over the limit of %u", (unsigned long long)min,
-                         (unsigned)store->options.max_table_elements);
+                         (unsigned)most);
   }
   if (!vec_push(&store->tables, table)) {
     free(table->items);
@@ -48,7 +50,7 @@ void table_drop(Table *table) {
 }
 
 uint64_t table_grow(Table *table, Slot value, uint64_t count) {
-  uint64_t most = table->store->options.max_table_elements;
+  uint64_t most = table->most;
   if (table->max < most) most = table->max;
   uint32_t old = table->count;
   if (count > most || old > most - count) return UINT64_MAX;

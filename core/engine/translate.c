@@ -320,6 +320,7 @@ static void finish_tail_call(Translator *t, const FunctionType *type) {
 static void translate_return_call(Translator *t, uint32_t index) {
   Function *callee = t->instance->functions[index];
   settle(t, callee->type->type.signature.param_count);
+  emit_leave(t);
   mark_offset(t);
   uint32_t word = emit(t, CODE_RETURN_CALL, 0, 0, 0);
   if (!t->failed) t->code.items[word].callee = callee;
@@ -332,6 +333,7 @@ static void translate_return_call_indirect(Translator *t) {
   narrow_index(t, table);
   int32_t a = pop_slot(t, 1);
   settle(t, type->type.signature.param_count);
+  emit_leave(t);
   mark_offset(t);
   emit(t, CODE_RETURN_CALL_INDIRECT, a, 0, 0);
   emit_words(t, t->instance->tables[table], (void *)(uintptr_t)type);
@@ -447,23 +449,53 @@ static void translate_dead(Translator *t, Op op) {
   }
 }
 
+/* ---- fuel ---- */
+/* Instructions that are there for the form alone cost nothing. */
+static bool is_free(Op op) {
+  switch (op) {
+  case OP_NOP: case OP_BLOCK: case OP_LOOP: case OP_ELSE: case OP_END: case OP_TRY: case OP_CATCH: case OP_CATCH_ALL:
+  case OP_DELEGATE: case OP_TRY_TABLE: return true;
+  default: return false;
+  }
+}
+
+/* Behind it code may go on that was not reached from what stands before; or not go on. */
+static bool ends_stretch(Op op) {
+  switch (op) {
+  case OP_LOOP: case OP_IF: case OP_ELSE: case OP_END: case OP_CATCH: case OP_CATCH_ALL: case OP_DELEGATE: return true;
+  default: return op_info[op].immediate == IMM_LABEL;
+  }
+}
+
+/* Counts the instruction in; the first of a stretch emits the word that pays for all of it. */
+static void meter(Translator *t, Op op) {
+  if (is_free(op)) return;
+  if (t->stretch == NO_STRETCH) {
+    mark_offset(t);
+    t->stretch = emit(t, CODE_FUEL, 0, 0, 0);
+  }
+  if (!t->failed) t->code.items[t->stretch].u++;
+}
+
+static void translate_live(Translator *t, Op op) {
+  if (op_info[op].class == CLASS_LOAD || op_info[op].class == CLASS_STORE) translate_access(t, op);
+  else if (op_info[op].class >= CLASS_VUNARY) translate_vector(t, op);
+  else if (op_info[op].class == CLASS_HAND) translate_hand(t, op);
+  else translate_numeric(t, op);
+}
+
 static void translate_instruction(Translator *t) {
   const char *missing = NULL;
   Op op;
   t->offset = (uint32_t)(t->body.at - t->module->bytes - t->module->code_start);
   if (!op_read(&t->body, &op, &missing)) {
     t->failed = true;
-  } else if (t->dead) {
-    translate_dead(t, op);
-  } else if (op_info[op].class == CLASS_LOAD || op_info[op].class == CLASS_STORE) {
-    translate_access(t, op);
-  } else if (op_info[op].class >= CLASS_VUNARY) {
-    translate_vector(t, op);
-  } else if (op_info[op].class == CLASS_HAND) {
-    translate_hand(t, op);
-  } else {
-    translate_numeric(t, op);
+    return;
   }
+  if (t->instance->is_metered && !t->dead) meter(t, op);
+  if (t->dead) translate_dead(t, op);
+  else translate_live(t, op);
+  if (ends_stretch(op)) t->stretch = NO_STRETCH;
 }
 
 /* ---- the whole ---- */
@@ -487,6 +519,7 @@ static void begin(Translator *t, Function *function) {
   t->catches.count = 0, t->offsets.bytes.count = 0, t->offsets.word = t->offsets.offset = 0;
   t->label = t->last_move = UINT32_MAX, t->label_branches.count = 0;
   t->clean = 0, t->last = -1, t->dead = t->failed = t->wants_far = t->writes_params = false;
+  t->stretch = NO_STRETCH;
   int32_t slot = -2 - (int32_t)function->type->slots;
   for (uint32_t i = 0; i < signature->param_count && !t->failed; i++) t->failed = !add_local(t, signature->params[i], &slot);
   slot = t->far ? FAR_SCRATCH : 0;
@@ -526,6 +559,7 @@ static lun_status finish(Translator *t, Function *function) {
   function->writes_params = t->writes_params;
   function->entry.body = code;
   Handler enter = function->local_slots ? handler_enter : handler_enter0;
+  if (function->instance->max_depth) enter = handler_enter_counted;
   if (function->kept) function->kept = enter;
   else function->entry.handler = enter;
   return LUN_OK;

@@ -94,6 +94,9 @@ static void emit_bulk(Translator *t, int code, uint32_t segment, void *p0, void 
   uint32_t word = emit(t, code, a, 0, 0);
   if (!t->failed) t->code.items[word].u = segment;
   emit_words(t, p0, p1);
+  if (!t->instance->is_metered) return;
+  mark_offset(t);
+  emit(t, CODE_FUEL_RANGE, a, 0, 0);
 }
 
 void narrow_index(Translator *t, uint32_t table) {

@@ -59,12 +59,14 @@ typedef struct Translator {
   uint32_t label;           /* the last label placed, and the plain branches to it: where a return stands there, they return */
   VEC(uint32_t) label_branches;
   uint32_t last_move;       /* the last move of one slot */
+  uint32_t stretch;         /* of metered code: the word that pays for the instructions at hand; NO_STRETCH: none yet */
   bool dead;                /* behind an unconditional branch */
   bool far, wants_far;      /* slots beyond 16 bits: use near scratch slots and far moves */
   bool failed;              /* out of memory */
   bool writes_params;
 } Translator;
 
+#define NO_STRETCH UINT32_MAX
 enum { FAR_SCRATCH = 8 /* four of two slots */, NEAR_SLOTS = 32000, CODE_WORDS_MOST = 1 << 26 };
 
 /* ---- translate.c ---- */
@@ -155,5 +157,7 @@ void move_label_values(Translator *t, const Control *control);
 /* Whether they are there already, once settled. */
 bool label_values_in_place(const Translator *t, const Control *control);
 void emit_return(Translator *t);
+/* Before whatever ends this frame, where frames are counted. */
+void emit_leave(Translator *t);
 
 #endif

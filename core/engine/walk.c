@@ -96,19 +96,42 @@ void walk_frame(const Walk *walk, lun_frame *out) {
   out->function = function;
 }
 
+uint32_t walk_counted(Walk walk) {
+  uint32_t count = 0;
+  do {
+    const Instance *instance = walk.function->instance;
+    count += instance && instance->max_depth;
+  } while (walk_next(&walk));
+  return count;
+}
+
+/* The record of the frame that the walk has come to, where it has one that can know its depth. */
+static Record *knowing_record(const Walk *walk) {
+  Record *record = walk->record;
+  bool knows = record && record->fp == walk->fp && (record->kind == RECORD_CALL || record->kind == RECORD_HOST);
+  return knows ? record : NULL;
+}
+
 uint32_t record_depth(Record *record) {
   if (record->depth) return record->depth - 1;
-  Walk walk = walk_from_record(record->function->store, record);
-  uint32_t frames = 0;
+  const Walk start = walk_from_record(record->function->store, record);
+  Walk walk = start;
+  uint32_t steps = 0, below = 0;
+  const Record *known = NULL;
   while (walk_next(&walk)) {
-    frames++;
-    /* The record of the frame that the walk has come to, where it has one that knows its own depth. */
-    Record *known = walk.record;
-    if (known && known->fp == walk.fp && (known->kind == RECORD_CALL || known->kind == RECORD_HOST) && known->depth) {
-      frames += known->depth - 1;
+    steps++;
+    known = knowing_record(&walk);
+    if (known && known->depth) {
+      below = known->depth - 1;
       break;
     }
   }
-  record->depth = frames + 1;
-  return frames;
+  record->depth = steps + below + 1;
+  /* Those further out are told, too, where the way was long: at an abort each call asks, the innermost first. */
+  walk = start;
+  for (uint32_t i = 1; steps > 8 && i < steps && walk_next(&walk); i++) {
+    Record *outer = knowing_record(&walk);
+    if (outer) outer->depth = steps - i + below + 1;
+  }
+  return record->depth - 1;
 }

@@ -137,8 +137,10 @@ static bool sections_decode(Decoder *d) {
 }
 
 static bool module_bytes_decode(Decoder *d) {
-  if (d->module->size > LIMIT_MODULE_BYTES) {
-    return decode_fail(d, LUN_MALFORMED, "the module has %zu bytes, the limit is %d", d->module->size, LIMIT_MODULE_BYTES);
+  uint64_t most = d->module->limits.max_module_bytes;
+  if (d->module->size > most) {
+    return decode_fail(d, LUN_MALFORMED, "the module has %zu bytes, the limit is %llu", d->module->size,
+                       (unsigned long long)most);
   }
   d->place = "header";
   return magic_decode(d) && version_decode(d) && sections_decode(d);
@@ -170,11 +172,12 @@ static lun_module *module_allocate(const void *bytes, size_t size, const lun_mod
   return module;
 }
 
-lun_status module_decode(const void *bytes, size_t size, const lun_module_options *options, lun_module **out,
-                         lun_error *error) {
+lun_status module_decode(const void *bytes, size_t size, const lun_module_options *options, const lun_limits *limits,
+                         lun_module **out, lun_error *error) {
   *out = NULL;
   lun_module *module = module_allocate(bytes, size, options);
   if (!module) return lun_error_set(error, LUN_NO_MEMORY, "not enough memory for a module of %zu bytes", size);
+  module->limits = *limits;
   Decoder d = { .module = module, .b = bytes_of(module->bytes, size), .skim.module = module, .error = LUN_ERROR_INIT };
   bool done = true;
   if (options && options->name) {

@@ -45,13 +45,15 @@ extern const OpInfo op_info[OP_COUNT];
  * *missing is the proposal's name ("typed function references", "threads", "garbage collection" …). */
 bool op_read(Bytes *b, Op *op, const char **missing);
 
-/* ---- limits: each documented in docs; over one of them a module is LUN_INVALID or LUN_MALFORMED with a sentence ---- */
+/* ---- limits: over one of them a module is LUN_INVALID or LUN_MALFORMED with a sentence. The first two lines can be
+ * lowered (lun_limits), the others are the engine's own ---- */
 enum {
-  LIMIT_MODULE_BYTES = 1 << 30,
-  LIMIT_TYPES = 1000000, LIMIT_FUNCTIONS = 1000000, LIMIT_IMPORTS = 1000000, LIMIT_EXPORTS = 1000000, LIMIT_GLOBALS = 1000000,
+  LIMIT_MODULE_BYTES = 1 << 30, LIMIT_TYPES = 1000000, LIMIT_FUNCTIONS = 1000000,
+  LIMIT_LOCALS = 50000, LIMIT_NESTING = 1000000, LIMIT_BODY_BYTES = 7654321 * 4,
+
+  LIMIT_IMPORTS = 1000000, LIMIT_EXPORTS = 1000000, LIMIT_GLOBALS = 1000000, LIMIT_TABLES = 100000, LIMIT_MEMORIES = 100,
   LIMIT_TAGS = 1000000,
-  LIMIT_TABLES = 100000, LIMIT_MEMORIES = 100, LIMIT_ELEMENTS = 10000000, LIMIT_DATAS = 100000,
-  LIMIT_PARAMS = 1000, LIMIT_RESULTS = 1000, LIMIT_LOCALS = 50000, LIMIT_BODY_BYTES = 7654321 * 4, LIMIT_CONSTANT_VALUES = 1000, LIMIT_NESTING = 1000000,
+  LIMIT_ELEMENTS = 10000000, LIMIT_DATAS = 100000, LIMIT_PARAMS = 1000, LIMIT_RESULTS = 1000, LIMIT_CONSTANT_VALUES = 1000,
   LIMIT_OPERANDS = 10000000  /* values on a body's operand stack */
 };
 
@@ -148,6 +150,7 @@ struct lun_module {
   void (*release)(void *self, const void *bytes, size_t size);
   void *release_self;
   uint32_t holders;                   /* module_retain, module_release */
+  lun_limits limits;                  /* none is 0 */
   const char *given_name;             /* by the embedder */
   size_t code_start;                  /* file offset of the code section's contents; 0: none */
 
@@ -175,8 +178,8 @@ struct lun_module {
 };
 
 /* decode.c. Takes the bytes over in every case (release is called on failure). `name` is copied. */
-LUN_MUST_CHECK lun_status module_decode(const void *bytes, size_t size, const lun_module_options *options, lun_module **out,
-                                        lun_error *error);
+LUN_MUST_CHECK lun_status module_decode(const void *bytes, size_t size, const lun_module_options *options,
+                                        const lun_limits *limits, lun_module **out, lun_error *error);
 /* validate.c. All bodies, constant expressions, segments, exports, start. */
 LUN_MUST_CHECK lun_status module_validate(lun_module *module, lun_error *error);
 lun_module *module_retain(lun_module *module);

@@ -51,7 +51,7 @@ static bool types_read(Decoder *d, uint32_t *count, const lun_type **out, uint32
 
 static bool type_section(Decoder *d) {
   lun_module *m = d->module;
-  if (!count_read(d, &m->type_count, 3, LIMIT_TYPES, "types") || !ITEMS(d, m->types, m->type_count)) return false;
+  if (!count_read(d, &m->type_count, 3, m->limits.max_types, "types") || !ITEMS(d, m->types, m->type_count)) return false;
   for (uint32_t i = 0; i < m->type_count; i++) {
     FunctionType *type = &m->types[i];
     if (d->b.at < d->b.end && *d->b.at != 0x60) bytes_fail(&d->b, "malformed form of a type");
@@ -215,7 +215,7 @@ static bool tags_begin(Decoder *d, uint32_t own) {
 static bool function_section(Decoder *d) {
   lun_module *m = d->module;
   uint32_t count;
-  if (!count_read(d, &count, 1, LIMIT_FUNCTIONS, "functions") || !functions_begin(d, count)) return false;
+  if (!count_read(d, &count, 1, m->limits.max_functions, "functions") || !functions_begin(d, count)) return false;
   for (uint32_t i = m->imported_functions; i < m->function_count; i++) definition_set(m, i, bytes_u32(&d->b), NULL);
   return !d->b.failure;
 }
@@ -382,8 +382,9 @@ static bool body_read(Decoder *d, lun_definition *definition) {
   uint32_t size = bytes_u32(&d->b);
   if (!d->b.failure && size > bytes_left(&d->b)) bytes_fail(&d->b, "unexpected end of section or function");
   if (d->b.failure) return false;
-  if (size > LIMIT_BODY_BYTES) {
-    return decode_fail(d, LUN_INVALID, "function #%u has %u bytes, the limit is %d", definition->index, size, LIMIT_BODY_BYTES);
+  uint32_t most = d->module->limits.max_body_bytes;
+  if (size > most) {
+    return decode_fail(d, LUN_INVALID, "function #%u has %u bytes, the limit is %u", definition->index, size, most);
   }
   definition->body = bytes_take(&d->b, size);
   definition->body_size = size;

@@ -169,8 +169,9 @@ static bool instruction(Validator *v) {
 static bool local_group(void *self, uint32_t count, lun_type type) {
   Validator *v = self;
   uint64_t end = (uint64_t)v->local_count + count;
-  if (end - v->definition->type->signature.param_count > LIMIT_LOCALS) {
-    return validate_fail(v, "too many locals: the limit is %d", LIMIT_LOCALS);
+  uint32_t most = v->module->limits.max_locals;
+  if (end - v->definition->type->signature.param_count > most) {
+    return validate_fail(v, "too many locals: the limit is %u", most);
   }
   v->local_count = (uint32_t)end;
   Local local = { v->local_count, type };

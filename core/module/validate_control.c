@@ -16,8 +16,9 @@ static bool peek_all(Validator *v, const lun_type *types, uint32_t count) {
 /* ---- blocks ---- */
 
 bool control_push(Validator *v, BlockKind kind, const BlockType *type) {
-  if (v->controls.count > LIMIT_NESTING) {
-    return validate_fail(v, "blocks are nested too deep: the limit is %d", LIMIT_NESTING);
+  uint32_t most = v->module->limits.max_nesting;
+  if (v->controls.count > most) {
+    return validate_fail(v, "blocks are nested too deep: the limit is %u", most);
   }
   if (!vec_grow(&v->controls, 1)) return validate_no_memory(v);
   Control *control = v->control = &v->controls.items[v->controls.count++];

@@ -55,6 +55,31 @@ static void forget(lua_State *L, Session *session) {
   lua_pop(L, 2);
 }
 
+/* What holds before an instance is made with limits of its own. */
+typedef struct Before {
+  lun_limits limits;
+  uint64_t fuel;
+} Before;
+
+/* The session's limits, with those of the table at index 5 in their place. */
+static Before limits_enter(lua_State *L, Session *session) {
+  Before before = { lun_store_limits(session->store), lun_store_fuel(session->store) };
+  lun_limits limits = before.limits;
+  limits.fuel = 0;
+  limits_read(L, 5, &limits);
+  bool has_fuel = limits.fuel != 0;
+  if (!has_fuel) limits.fuel = before.limits.fuel;
+  lun_store_set_limits(session->store, &limits);
+  if (!has_fuel) lun_store_set_fuel(session->store, before.fuel);
+  return before;
+}
+
+static void limits_leave(Session *session, const Before *before) {
+  uint64_t left = lun_store_fuel(session->store);
+  lun_store_set_limits(session->store, &before->limits);
+  lun_store_set_fuel(session->store, left);
+}
+
 /* All between creating the list and giving it up; what fails in Lua is left on top. */
 static bool make(lua_State *L, Making *making, lun_module *module, const char *name, lun_instance **out, lun_error *error) {
   bool ok;
@@ -76,6 +101,8 @@ int core_instantiate(lua_State *L) {
   lun_error error = LUN_ERROR_INIT;
   lun_instance *instance = NULL;
   const char *name;
+  bool made;
+  Before before;
   Entry entry;
   if (((Head *)object_to(L, 2, &module_class))->session != session) return luaL_error(L, "the module is another session's");
   lua_settop(L, 3);
@@ -86,8 +113,12 @@ int core_instantiate(lua_State *L) {
   luaL_checktype(L, 3, LUA_TTABLE);
   lua_getfield(L, 3, "name");
   name = luaL_optstring(L, 4, NULL);
+  lua_getfield(L, 3, "limits");
+  before = limits_enter(L, session);
   session_enter(L, session, &entry);
-  if (!make(L, &making, module, name, &instance, &error)) {
+  made = make(L, &making, module, name, &instance, &error);
+  limits_leave(session, &before);
+  if (!made) {
     if (error.kind != LUN_OK) return session_fail(L, session, &entry, &error);
     session_leave(session, &entry);
     return lua_error(L);

@@ -271,6 +271,10 @@ void name_add(luaL_Buffer *buffer, const char *name, size_t size);
 /* `box` is the object at `index` (0: none), for which the frame is good. */
 void frame_push(lua_State *L, Session *session, const lun_frame *frame, CallBox *box, int index);
 
+/* ---- limits (limits.c) ---- */
+/* Fills in what the table at `index` (or nil) gives. Raises. */
+void limits_read(lua_State *L, int index, lun_limits *limits);
+
 /* ---- imports (host.c, imports.c, wasi.c) ----
  * These raise; the list stays the caller's. */
 /* Adds the items of the table at `index` under a module's name; those of a host object (NULL: under its own). */

@@ -160,7 +160,9 @@ int core_session(lua_State *L) {
   lua_getfield(L, 1, "stack");
   options.stack_bytes = (size_t)luaL_optinteger(L, -1, 0);
   lua_getfield(L, 1, "max_memory");
-  options.max_memory_bytes = (uint64_t)luaL_optinteger(L, -1, 0);
+  options.limits.max_memory_bytes = (uint64_t)luaL_optinteger(L, -1, 0);
+  lua_getfield(L, 1, "limits");
+  limits_read(L, lua_gettop(L), &options.limits);
   session = session_new(L);
   output_options(L, 1, session);
   if (lua_getfield(L, 1, "message") != LUA_TNIL) {
@@ -391,6 +393,16 @@ static int session_tell(lua_State *L) {
   return 0;
 }
 
+/* session:fuel([left]): what is left; then so much. */
+static int session_fuel(lua_State *L) {
+  Session *session = session_check(L, 1);
+  lua_Integer left = luaL_optinteger(L, 2, 0);
+  luaL_argcheck(L, left >= 0, 2, "fuel is 0 or more");
+  lua_pushinteger(L, (lua_Integer)lun_store_fuel(session->store));
+  if (!lua_isnoneornil(L, 2)) lun_store_set_fuel(session->store, (uint64_t)left);
+  return 1;
+}
+
 /* session:stop([status]): the run ends with kind exit. */
 static int session_stop(lua_State *L) {
   Session *session = session_check(L, 1);
@@ -413,7 +425,8 @@ static const Field fields[] = {
 };
 static const luaL_Reg methods[] = {
   { "close", session_close }, { "write", session_write_text }, { "flush", session_flush },
-  { "message", session_tell }, { "stop", session_stop }, { NULL, NULL },
+  { "message", session_tell }, { "stop", session_stop },
+  { "fuel", session_fuel }, { NULL, NULL },
 };
 static const luaL_Reg metamethods[] = {
   { "__gc", session_gc }, { "__close", session_close }, { "__tostring", session_tostring }, { NULL, NULL },

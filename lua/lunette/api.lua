@@ -10,7 +10,7 @@ local api = {}
 api.rows = {
   -- engine
   { "lunette.module", "(bytes | {file=path} | {bytes=, name=}) -> module", "decodes and validates a module" },
-  { "lunette.instantiate", "(module [, {imports=, wasi=, name=}]) -> instance",
+  { "lunette.instantiate", "(module [, {imports=, wasi=, name=, limits=}]) -> instance",
     "makes an instance; imports={host, …, name=host|instance|{…}}; "
       .. "wasi={args=,env=,dirs=,stdin=,stdout=,stderr=,sockets=,deterministic=}" },
   { "lunette.host", "(module_name, {name={params={…}, results={…}, function(call, …) … end}, …}) -> host",
@@ -21,8 +21,9 @@ api.rows = {
     "a table of its own, for lunette.host; address: \"i32\" or \"i64\"" },
   { "lunette.global", "({type=, value=, mutable=}) -> global", "a global of its own, for lunette.host" },
   { "lunette.tag", "({params={…}}) -> tag", "a tag of its own for exceptions that carry such values, for lunette.host" },
-  { "lunette.session", "([{output=, stack=, max_memory=, message=, strict=}]) -> lunette",
+  { "lunette.session", "([{output=, stack=, max_memory=, limits=, message=, strict=}]) -> lunette",
     "a further session: a store, an output and this API of its own" },
+  { "lunette.fuel", "([left]) -> left", "how many instructions are left to guests made with limits={fuel=N}; sets it" },
   { "lunette.close", "()", "frees the session with all that it holds" },
   { "lunette.version", "string", "the version of lunette" },
   -- listening

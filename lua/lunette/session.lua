@@ -128,6 +128,7 @@ function calls.reload(session, _, wanted)
 end
 
 function calls.stop(session, _, status) session:open():stop(status) end
+function calls.fuel(session, _, left) return session:open():fuel(left) end
 function calls.options(session, owner, declared)
   return options.read(owner, declared, function(text) error(core.error(session.core, "script", text), 0) end)
 end
@@ -359,12 +360,13 @@ function sessions.adopt(inner)
   return session
 end
 
-local setting_names = { "output", "stack", "max_memory", "message", "strict" }
+local setting_names = { "output", "stack", "max_memory", "limits", "message", "strict" }
 
 local expected = {
   output = "a path, \"stdout\", \"stderr\" or a descriptor",
   stack = "a number of bytes",
   max_memory = "a number of bytes",
+  limits = "a table",
   message = "a function",
 }
 
@@ -374,6 +376,7 @@ local fits = {
   output = function(value) return type(value) == "string" or is_count(value) and value < 1 << 31 end,
   stack = is_count,
   max_memory = is_count,
+  limits = function(value) return type(value) == "table" end,
   message = function(value) return type(value) == "function" end,
 }
 
@@ -395,7 +398,8 @@ local function check_settings(settings)
   end
 end
 
---- A session of its own: { output = path, descriptor, "stdout" or "stderr", stack = bytes, max_memory = bytes }.
+--- A session of its own: { output = path, descriptor, "stdout" or "stderr", stack = bytes, max_memory = bytes,
+-- limits = { … } }.
 function sessions.create(settings)
   check_settings(settings)
   local session = new({ settings = settings })

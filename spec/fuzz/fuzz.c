@@ -14,8 +14,8 @@ void fuzz_fail(const char *condition, const char *file, int line) {
 }
 
 lun_store *fuzz_store(void) {
-  lun_store_options options = { .stack_bytes = 1 << 16, .max_memory_bytes = 8 * LUN_PAGE, .max_table_elements = 1000,
-                                .max_runs = 4 };
+  lun_store_options options = { .stack_bytes = 1 << 16, .max_runs = 4,
+                                .limits = { .max_memory_bytes = 8 * LUN_PAGE, .max_table_elements = 1000 } };
   lun_store *store = NULL;
   CHECK(lun_store_create(&options, &store, NULL) == LUN_OK);
   return store;

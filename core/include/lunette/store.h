@@ -17,19 +17,49 @@ extern "C" {
 typedef struct lun_store lun_store;
 struct pollfd;
 
+/* What a guest may have. Zero stands for the default. What goes beyond ends as told here; nothing else is affected. */
+typedef struct lun_limits {
+  /* Of a module; the defaults are the most, too. lun_module_create fails with LUN_INVALID (max_module_bytes: LUN_MALFORMED)
+   * and names the limit. */
+  uint64_t max_module_bytes;  /* 1 GiB */
+  uint32_t max_types;         /* 1,000,000 */
+  uint32_t max_functions;     /* 1,000,000, imported ones not counted */
+  uint32_t max_locals;        /* of a function, params not counted: 50,000 */
+  uint32_t max_nesting;       /* blocks inside one another: 1,000,000 */
+  uint32_t max_body_bytes;    /* of a function: 30,617,284 */
+  /* Of an instance. A memory or table that begins larger is LUN_EXHAUSTED; one that would grow beyond does not grow. */
+  uint64_t max_memory_bytes;  /* of each memory, rounded down to pages: 4 GiB, 16 GiB with 64-bit addresses */
+  uint32_t max_table_elements;/* of each table: 10,000,000 */
+  /* Of a store: all exceptions that are alive. Beyond: LUN_EXHAUSTED. */
+  uint64_t max_exception_bytes; /* 64 MiB */
+  /* Frames at once, of guest and host functions, in all runs inside one another: one call more is LUN_EXHAUSTED. By default
+   * nothing is counted, and the stack's bytes are the limit. Counted are the functions of instances made with a limit. */
+  uint32_t max_depth;
+  /* Instructions of the guest: LUN_FUEL where they are used up. By default nothing is counted. See lun_store_fuel. */
+  uint64_t fuel;
+} lun_limits;
+
 /* Zero stands for the default. */
 typedef struct lun_store_options {
-  size_t stack_bytes;         /* guest frames; default 8 MiB, rounded up to pages */
-  uint64_t max_memory_bytes;  /* of each memory; default 4 GiB, 16 GiB with 64-bit addresses. memory.grow beyond it fails */
-  uint32_t max_table_elements;/* of each table; default 10,000,000 */
-  uint64_t max_exception_bytes;/* of all exceptions that are alive; default 64 MiB */
-  uint32_t max_runs;          /* host → guest entries inside one another; default and most: 200 */
+  size_t stack_bytes;         /* guest frames: 8 MiB, rounded up to pages. A call beyond it is LUN_EXHAUSTED */
+  uint32_t max_runs;          /* host → guest entries inside one another; default and most: 200. Beyond: LUN_EXHAUSTED */
+  lun_limits limits;
 } lun_store_options;
 
 /* `options` may be NULL. Fails with LUN_NO_MEMORY. */
 LUN_API LUN_MUST_CHECK lun_status lun_store_create(const lun_store_options *options, lun_store **out, lun_error *error);
 /* Frees the store and all it owns. Not from within a run. NULL is ignored. */
 LUN_API void lun_store_destroy(lun_store *store);
+
+/* Other limits, for modules, memories, tables and instances made from now on. Fuel other than 0 becomes what is left. */
+LUN_API void lun_store_set_limits(lun_store *store, const lun_limits *limits);
+LUN_API lun_limits lun_store_limits(const lun_store *store);  /* those at work */
+/* How much fuel is left: one is used for each instruction of an instance made with fuel, except block, loop, else, end, nop
+ * and what begins or ends a handler of exceptions; for bulk instructions one more for every 64 bytes or elements. It is paid
+ * for a whole stretch of code, up to its next branch or label, as it is entered: the guest never has more than it paid for.
+ * Listeners change nothing in what a guest uses; what host functions do is free. */
+LUN_API uint64_t lun_store_fuel(const lun_store *store);
+LUN_API void lun_store_set_fuel(lun_store *store, uint64_t left);
 
 /* Ends the run at the next safepoint (loop head, function entry, wait) with LUN_INTERRUPTED: every open call is
  * aborted. Without a run it ends the next one. Any thread; async-signal-safe. */
