@@ -163,6 +163,10 @@ for _, case in ipairs(cases) do
       local script = (case.calls_total or 0) > many and "calltree,depth=3" or "calltree"
       behaves(case, { "-s", script, "-o", "/dev/null" })
     end)
+    it("pairs every call's events (R1)", function()
+      local report = listed(case, "check_pairing")
+      assert.same({ "all is well", "0 0" }, report)
+    end)
     if case.calls then
       it("makes the calls that are on record", function() same_calls(case) end)
     end

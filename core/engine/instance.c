@@ -181,7 +181,7 @@ void instance_free(Instance *in) {
 
 bool instance_has_frames(const Instance *in) {
   Store *store = in->store;
-  if (store->runs == 0 || !store->record) return false;
+  if (!store->record) return false;
   if (store->at_safepoint) return true;
   Walk walk = walk_from_record(store, store->record);
   do {

@@ -53,6 +53,9 @@ static void error_start(lun_error *error) {
   error->caught = false;
 }
 
+/* What a run can fail with. */
+static bool is_kind_of_run(lun_status kind) { return (kind >= LUN_TRAP && kind <= LUN_LISTENER) || kind == LUN_NO_MEMORY; }
+
 lun_status host_call(Store *store, Function *function, Slot *fp) {
   const FunctionType *type = &function->type->type;
   Record *record = record_push(store, RECORD_HOST, PHASE_HOST, fp, 0);
@@ -78,6 +81,7 @@ lun_status host_call(Store *store, Function *function, Slot *fp) {
     lun_error_set(&store->error, status, "%s.%s failed", function->definition->module_name, function->definition->name);
   }
   store->trap = error.trap;
+  if (UNLIKELY(!is_kind_of_run(status))) store->error.kind = status = LUN_HOST;
   return status;
 }
 
@@ -128,7 +132,8 @@ static void run_failed(Store *store, const Record *mark, lun_error *error) {
 /* What a run leaves behind for those further out, or for the next. */
 static void run_over(Store *store) {
   closing_sweep(store);
-  if (store->runs > 0) {
+  /* The outermost run is over when its open calls have been told, too. */
+  if (store->runs > 0 || store->unwinding > 0) {
     if (atomic_load(&store->flags) && !store->unwinding) {
       store->pending = 1;
       atomic_store(&store->limit, 0);

@@ -38,7 +38,7 @@ typedef struct Head {
 
 extern const Class session_class, module_class, instance_class, function_class, memory_class, global_class, table_class,
     definition_class, call_class, stack_class, frame_class, error_class, attachment_class, where_class, host_class,
-    tag_class, exception_class;
+    tag_class, exception_class, pairing_class;
 
 void class_register(lua_State *L, const Class *class);
 /* Pushes a zeroed userdata of `size` bytes with its head filled in. */
@@ -295,6 +295,7 @@ int core_table(lua_State *L);
 int core_global(lua_State *L);
 int core_tag(lua_State *L);
 int core_attach(lua_State *L);
+int core_pairing(lua_State *L);
 int core_where(lua_State *L);
 int core_wasi_functions(lua_State *L);
 int core_wasi_errno(lua_State *L);

@@ -105,6 +105,23 @@ function calls.factory(session, owner, factory, settings)
   return attach(session, owner, members, type(settings) == "table" and settings.where or nil, settings)
 end
 
+local pairing_options = { "where", "walk", "goes_on" }
+
+--- The pairing checker of the core. What is open when the guest has ended is told then.
+function calls.pairing(session, owner, settings)
+  settings = settings == nil and {} or settings
+  if type(settings) ~= "table" then error("pairing: options must be a table, not a " .. type(settings), 0) end
+  for name in pairs(settings) do
+    where.check_name("pairing", name, pairing_options)
+  end
+  local wanted = settings.where
+  if type(wanted) == "string" then wanted = { wanted } end
+  local pairing = core.pairing(session:open(), wanted, settings.walk, settings.goes_on)
+  if owner then owner:charge(function() pairing:detach() end) end
+  session.exits[#session.exits + 1] = { callback = function() pairing:check() end, owner = owner }
+  return pairing
+end
+
 function calls.stack(_, _, frames) return testkit.stack(frames) end
 function calls.bench(_, _, count, frames, listener) return testkit.bench(count, frames, listener) end
 

@@ -30,4 +30,14 @@ function where.complaint(wanted, compiled, modules)
   return text
 end
 
+--- Raises where `name` is none of an API function's options.
+function where.check_name(what, name, names)
+  for _, known in ipairs(names) do
+    if name == known then return end
+  end
+  local nearest = core.nearest(tostring(name), names)
+  local hint = nearest and ("; did you mean '%s'?"):format(nearest) or ""
+  error(("%s: no such option: %s%s"):format(what, tostring(name), hint), 0)
+end
+
 return where

@@ -269,9 +269,11 @@ local function is_lacking(run, command, problem)
   return true
 end
 
-function wast.run(folder, file, overturned)
+-- With `paired` the pairing checker listens to every function; what it says is one more message.
+function wast.run(folder, file, overturned, paired)
   local result = { passed = 0, failed = 0, skipped = 0, lacking = 0, messages = {} }
   local session <close> = lunette.session({})
+  local pairing = paired and session.pairing()
   local run = setmetatable({ session = session, folder = folder, named = {}, definitions = {}, lacks = {} }, Run)
   run.imports = { spectest = spectest(session) }
   for _, command in ipairs(corpus.json(folder .. "/" .. file).commands) do
@@ -294,6 +296,13 @@ function wast.run(folder, file, overturned)
       else
         result.passed = result.passed + 1
       end
+    end
+  end
+  if pairing then
+    local good, problem = pcall(pairing.check, pairing)
+    if not good then
+      result.failed = result.failed + 1
+      result.messages[#result.messages + 1] = tostring(problem)
     end
   end
   return result

@@ -130,6 +130,31 @@ describe("R1 pairing", function()
   end)
 end)
 
+describe("R1 pairing, and R15,", function()
+  it("hold when the instance is closed while its calls are aborted", function()
+    local app = guest.open([[(module
+      (func $a (export "a") (call $b)) (func $b (call $c)) (func $c unreachable))]])
+    local lines = {}
+    app.lunette.on("*", { abort = function(call)
+      app.instance:close()
+      for _, frame in ipairs(call:stack()) do
+        lines[#lines + 1] = ("%s %s %s"):format(call.name, frame.definition.name, frame.offset)
+      end
+    end })
+    local err = failure(app.instance.invoke, app.instance, "a")
+    assert.equal("trap", err.kind)
+    local offsets = {}
+    for _, frame in ipairs(err.stack) do offsets[frame.definition.name] = frame.offset end
+    local wanted = {}
+    for _, pair in ipairs({ "cc", "cb", "ca", "bb", "ba", "aa" }) do
+      local from, frame = pair:sub(1, 1), pair:sub(2)
+      wanted[#wanted + 1] = ("%s %s %s"):format(from, frame, offsets[frame])
+    end
+    assert.same(wanted, lines)
+    assert.equal("usage", failure(app.instance.invoke, app.instance, "a").kind)
+  end)
+end)
+
 describe("R2 call identity", function()
   it("is one id from before to after, increasing, with depth and parent", function()
     local app = ways()

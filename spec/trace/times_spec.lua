@@ -212,8 +212,10 @@ describe("R21 time", function()
   it("is in call:keep(), where it was asked for", function()
     local app = open()
     local kept = {}
-    app.lunette.on("leaf", { before = function(call) kept[1] = call:keep() end, after = function(call) kept[2] = call:keep() end },
-      { time = true })
+    app.lunette.on("leaf", {
+      before = function(call) kept[1] = call:keep() end,
+      after = function(call) kept[2] = call:keep() end,
+    }, { time = true })
     app.lunette.on("leaf", function(call) kept[3] = call:keep() end)
     app.instance:invoke("leaf")
     assert.is_true(kept[1].time <= kept[2].time)

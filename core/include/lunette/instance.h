@@ -38,7 +38,8 @@ typedef struct lun_imports lun_imports;
 /* Runs a host function. `params` has exactly the signature's slots, `results` room for exactly its slots, zeroed;
  * they do not overlap, and die with the call. Return LUN_OK, or fill `error` and return its kind: LUN_HOST for an
  * error of the function's own, LUN_EXIT with error->code to end the run, LUN_TRAP, LUN_EXCEPTION by lun_exception_throw, or
- * the kind (and error) of a failed nested lun_function_invoke, to hand it on: an exception is then thrown again, the same. A kind returned with no error filled gets a message. */
+ * the kind (and error) of a failed nested lun_function_invoke, to hand it on: an exception is then thrown again, the same. A
+ * kind that no run ends with (LUN_USAGE, …) counts as LUN_HOST. A kind returned with no error filled gets a message. */
 typedef lun_status (*lun_host_callback)(void *self, lun_call *call, const uint64_t *params, uint64_t *results,
                                         lun_error *error);
 typedef struct lun_host_function {

@@ -8,6 +8,7 @@
 #include <lunette/listener.h>
 #include <lunette/module.h>
 #include <lunette/output.h>
+#include <lunette/pairing.h>
 #include <lunette/stack.h>
 #include <lunette/status.h>
 #include <lunette/store.h>
