@@ -1,7 +1,7 @@
 -- SPDX-License-Identifier: MIT
 -- The official test suite of the core specification, every assertion that has a binary module. A suite of an older version
 -- is held to what the version that lunette implements says: assertions that were overturned since are expected the other
--- way round.
+-- way round. The traced variants of this file load it, and say in spec.support.wast what they do.
 
 local corpus = require("spec.support.corpus")
 local files = require("spec.support.files")
@@ -69,7 +69,7 @@ local function counted(passed, failed, skipped, lacking)
 end
 
 for _, suite in ipairs(suites) do
-  describe("official suite " .. suite.folder, function()
+  describe(wast.how .. "official suite " .. suite.folder, function()
     local overturned = overturned_in(suite)
     local passed, failed, skipped, lacking = 0, 0, 0, 0
 

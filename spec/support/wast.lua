@@ -4,13 +4,14 @@
 -- Values cross as raw bits, so that NaN payloads and signed zeros are compared exactly. Only commands about the text
 -- format are skipped: their modules are not delivered. A module that is refused for garbage collection is lacking, and so is
 -- whatever needs its instance. `overturned` maps a line to the entry of an assertion that a later
--- version of the specification turns round.
+-- version of the specification turns round. wast.prepare(session) comes
+-- before all else, and wast.how stands in titles: for suites that are run traced.
 
 local corpus = require("spec.support.corpus")
 local files = require("spec.support.files")
 local lunette = require("lunette")
 
-local wast = {}
+local wast = { how = "", prepare = function() end }
 
 -- Unsigned decimal text to 64 bits (tonumber would give a float above 2^63).
 local function bits_of(text)
@@ -273,6 +274,7 @@ end
 function wast.run(folder, file, overturned, paired)
   local result = { passed = 0, failed = 0, skipped = 0, lacking = 0, messages = {} }
   local session <close> = lunette.session({})
+  wast.prepare(session)
   local pairing = paired and session.pairing()
   local run = setmetatable({ session = session, folder = folder, named = {}, definitions = {}, lacks = {} }, Run)
   run.imports = { spectest = spectest(session) }
