@@ -11,7 +11,7 @@ local build, sanitized = arg[1], arg[2] == "sanitized"
 -- give their frame back before they go on.
 local may_call = {}
 for _, name in ipairs({
-  "TRANSLATE", "ENTER_SLOW", "ENTER_TRACED", "AFTER", "HOST", "HOST_COUNTED", "ENTER_COUNTED",
+  "TRANSLATE", "ENTER_SLOW", "ENTER_TRACED", "ENTER_LIGHT", "ENTER_AGAIN", "AFTER", "HOST", "HOST_COUNTED", "ENTER_COUNTED",
   "BRIDGE", "CLOSED", "MEMORY_GROW", "MEMORY_INIT",
   "MEMORY_COPY", "MEMORY_FILL", "RETURN_CALL", "RETURN_CALL_INDIRECT", "TABLE_GROW", "TABLE_INIT", "TABLE_COPY",
   "TABLE_FILL", "MEMORY_GROW_64", "MEMORY_INIT_64", "MEMORY_COPY_64", "MEMORY_FILL_64", "TABLE_GROW_64", "TABLE_INIT_64",

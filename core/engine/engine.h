@@ -218,6 +218,8 @@ struct lun_call {
 typedef struct TraceHooks {
   /* Pushes the call's record, puts after_word into the frame and delivers before. False: no room for the record. */
   bool (*enter)(Store *store, Function *function, Slot *fp);
+  /* In place of that, where those who listen want to know of nothing but the call. */
+  void (*light)(Store *store, Function *function, Slot *fp);
   /* Delivers after for the topmost record, which the engine then pops. */
   void (*leave)(Store *store, Record *record, const Slot *results);
   /* The same for a call that ends in a tail call of `callee`. */
@@ -323,7 +325,8 @@ Handler handler_of(int code);        /* of code.h's enum Code */
 /* Runs from the function's entry word until op_exit or a failure; store->outcome tells. */
 void run_code(Store *store, Function *function, Slot *fp);
 extern const Handler handler_enter_counted, handler_host_counted;  /* of instances with a max_depth */
-extern const Handler handler_translate, handler_host, handler_enter, handler_enter0, handler_enter_traced, handler_closed;
+extern const Handler handler_translate, handler_host, handler_enter, handler_enter0, handler_enter_traced,
+                     handler_enter_light, handler_closed;
 
 /* ---- translate.c ---- */
 /* Makes the function's code; sets frame_slots and the entry (or kept) handler. */

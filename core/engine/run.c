@@ -153,15 +153,43 @@ static COLD bool end_asked(Store *store, Function *function, Slot *fp, uint32_t 
   return true;
 }
 
-/* Makes a traced call ready for its before: translated, with room, and no safepoint due. False: it is refused. */
-static COLD bool prepare_traced(const Word *pc, Slot *fp, Store *store) {
+/* Makes a call ready that others are told of first: translated, with room, and no safepoint due. AGAIN: at the safepoint
+ * others have come to listen to the function, or none; the entry word says how it goes on. */
+typedef enum Start { START_REFUSED, START_AGAIN, START_WELL } Start;
+
+static COLD Start prepare_told(const Word *pc, Slot *fp, Store *store, Handler self) {
   const Function *function = (const Function *)pc;
-  if (function->kept == handler_translate && !translate_now(pc, fp, store)) return false;
+  if (function->kept == handler_translate && !translate_now(pc, fp, store)) return START_REFUSED;
   if (is_too_deep(function, store)) {
     refuse_depth(pc, fp, store);
-    return false;
+    return START_REFUSED;
   }
-  return (uintptr_t)(fp + function->frame_slots) <= limit_of(store) || check_entry(pc, fp, store) == LUN_OK;
+  if ((uintptr_t)(fp + function->frame_slots) > limit_of(store) && check_entry(pc, fp, store) != LUN_OK) return START_REFUSED;
+  return pc->handler == self ? START_WELL : START_AGAIN;
+}
+
+static inline bool is_ready(const Function *function, const Slot *fp, Store *store) {
+  return function->kept != handler_translate && (uintptr_t)(fp + function->frame_slots) <= limit_of(store) &&
+         !is_too_deep(function, store);
+}
+
+/* Goes on as the entry word says by now. */
+static COLD void op_ENTER_AGAIN(ARGUMENTS) {
+  const Function *function = (const Function *)pc;
+  mem = memory_data(function->instance), size = memory_bytes(function->instance);
+  return pc->handler(pc, fp, mem, size, store, base);
+}
+
+HANDLER(ENTER_LIGHT) {
+  Function *function = (Function *)pc;
+  if (UNLIKELY(!is_ready(function, fp, store))) {
+    Start start = prepare_told(pc, fp, store, handler_enter_light);
+    if (start == START_REFUSED) return;
+    if (start == START_AGAIN) return op_ENTER_AGAIN(pc, fp, mem, size, store, base);
+  }
+  store->hooks->light(store, function, fp);
+  mem = memory_data(function->instance), size = memory_bytes(function->instance);
+  return function->kept(pc, fp, mem, size, store, base);
 }
 
 /* No room for the record, or a before has asked for the end. True: the call goes on. */
@@ -176,9 +204,11 @@ static COLD bool settle_before(const Word *pc, Slot *fp, Store *store, bool ente
 
 HANDLER(ENTER_TRACED) {
   Function *function = (Function *)pc;
-  bool ready = function->kept != handler_translate && (uintptr_t)(fp + function->frame_slots) <= limit_of(store) &&
-               !is_too_deep(function, store);
-  if (UNLIKELY(!ready) && !prepare_traced(pc, fp, store)) return;
+  if (UNLIKELY(!is_ready(function, fp, store))) {
+    Start start = prepare_told(pc, fp, store, handler_enter_traced);
+    if (start == START_REFUSED) return;
+    if (start == START_AGAIN) return op_ENTER_AGAIN(pc, fp, mem, size, store, base);
+  }
   bool entered = store->hooks->enter(store, function, fp);
   if (UNLIKELY(!entered || store->pending) && !settle_before(pc, fp, store, entered)) return;
   mem = memory_data(function->instance), size = memory_bytes(function->instance);
@@ -579,7 +609,7 @@ const Word after_word[1] = { { { .handler = op_AFTER } } };
 const Word bridge_word[1] = { { { .handler = op_BRIDGE } } };
 const Handler handler_enter_counted = op_ENTER_COUNTED, handler_host_counted = op_HOST_COUNTED;
 const Handler handler_translate = op_TRANSLATE, handler_host = op_HOST, handler_enter = op_ENTER, handler_enter0 = op_ENTER0,
-              handler_enter_traced = op_ENTER_TRACED, handler_closed = op_CLOSED;
+              handler_enter_traced = op_ENTER_TRACED, handler_enter_light = op_ENTER_LIGHT, handler_closed = op_CLOSED;
 
 Handler handler_of(int code) { return handlers[code]; }
 

@@ -89,13 +89,16 @@ static Set *set_create(size_t count) {
 
 /* What the set says of its choices; takes hold of each attachment once. */
 static void set_seal(Set *set) {
+  set->is_light = true;
   for (uint32_t i = 0; i < set->count; i++) {
     lun_attachment *attachment = set->choices[i]->attachment;
     if (begins_group(set, i)) attachment->holders++;
+    if (set->choices[i]->listener != &light_listener) set->is_light = false;
     if (attachment->options.params) set->keeps |= KEEPS_PARAMS;
     if (begins_group(set, i) && attachment->options.time) set->timed++;
   }
   if (set->timed) set->keeps |= KEEPS_TIMES;
+  if (set->keeps) set->is_light = false;
   set->extra += (uint32_t)times_size(set);
 }
 
@@ -103,10 +106,10 @@ static void set_seal(Set *set) {
 static void function_listen(Function *function, Set *set) {
   Set *old = function->set;
   function->set = set;
-  if (set && !function->kept) {
-    function->kept = function->entry.handler;
-    function->entry.handler = handler_enter_traced;
-  } else if (!set && function->kept) {
+  if (set) {
+    if (!function->kept) function->kept = function->entry.handler;
+    function->entry.handler = set->is_light ? handler_enter_light : handler_enter_traced;
+  } else if (function->kept) {
     function->entry.handler = function->kept;
     function->kept = NULL;
   }

@@ -105,6 +105,18 @@ bool dispatch_enter(Store *store, Function *function, Slot *fp) {
   return true;
 }
 
+/* Nothing of such a call is kept: whose place it takes is told to nobody. */
+void dispatch_light(Store *store, Function *function, Slot *fp) {
+  const Set *set = function->set;
+  const Slot *params = fp - 2 - function->type->slots;
+  store->tail_of = 0;
+  for (uint32_t i = 0, n = set->count; i < n; i++) {
+    const Choice *choice = set->choices[i];
+    LightPlan *plan = choice->self;
+    if (LIKELY(!choice->silent)) plan->tell(plan, function, params);
+  }
+}
+
 static inline bool still_hears(const Record *record, const Choice *choice, uint32_t index) {
   return record->hearings[index].heard && LIKELY(!choice->attachment->dropped);
 }
@@ -174,6 +186,7 @@ bool dispatch_wants_stack(Store *store) { return trace_of(store)->attachments !=
 
 const TraceHooks trace_hooks = {
   .enter = dispatch_enter,
+  .light = dispatch_light,
   .leave = dispatch_leave,
   .tail = dispatch_tail,
   .abort = dispatch_abort,

@@ -120,6 +120,7 @@ static void abort_call(Store *store, Record *record, const lun_error *error) {
 
 const TraceHooks timed_hooks = {
   .enter = enter,
+  .light = dispatch_light,
   .leave = leave,
   .tail = tail,
   .abort = abort_call,

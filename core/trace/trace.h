@@ -12,6 +12,14 @@
 enum { SILENT_MUTED = 1, SILENT_PAUSED = 2 };
 enum { KEEPS_PARAMS = 1, KEEPS_TIMES = 2 };  /* of each call */
 
+/* Of an aggregation, for one function: what light_listener's choices have as their self. It is told of calls before they
+ * begin, and that is all: no record is pushed for it where all who listen to a function are of this kind. */
+typedef struct LightPlan LightPlan;
+struct LightPlan {
+  void (*tell)(LightPlan *plan, const Function *function, const Slot *params);
+};
+extern const lun_listener light_listener;
+
 /* One listener of one attachment; the same (listener, self) has the same choice for every function. */
 typedef struct Choice {
   const lun_listener *listener;
@@ -42,6 +50,7 @@ typedef struct Set {
   uint32_t extra;           /* bytes of a record behind its head, less the saved params */
   uint32_t timed;           /* attachments in it that ask for times */
   uint8_t keeps;            /* KEEPS_… */
+  bool is_light;            /* light_listener alone */
   Choice *choices[];        /* those of one attachment stand together */
 } Set;
 
@@ -91,6 +100,7 @@ static inline bool record_heard_by(const Record *record, const lun_attachment *a
 
 /* ---- dispatch.c ---- */
 bool dispatch_enter(Store *store, Function *function, Slot *fp);
+void dispatch_light(Store *store, Function *function, Slot *fp);
 void dispatch_leave(Store *store, Record *record, const Slot *results);
 void dispatch_tail(Store *store, Record *record, const Function *callee);
 void dispatch_abort(Store *store, Record *record, const lun_error *error);
@@ -104,6 +114,11 @@ void times_begin(Store *store, Record *record);
 /* One attachment more, or less, that asks for times. */
 void times_wanted(Store *store, bool wanted);
 
+
+/* ---- where.c ---- */
+/* Whether a glob is well formed, and whether a text fits one that is. */
+bool glob_valid(const char *glob, lun_error *error);
+bool glob_fits(const char *glob, const char *text);
 
 /* ---- attach.c ---- */
 void set_drop(Set *set);

@@ -2,14 +2,14 @@
 /* Which functions: reads patterns, and matches them with the names of a definition. What the patterns mean is in
  * <lunette/where.h>. A name of two parts, "module.name", is matched in place: nothing is put together or allocated.
  *
- * Only the door is needed here: a definition answers for all its names. */
+ * Of the engine nothing is needed here: a definition answers for all its names. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include <lunette/where.h>
 
-#include "base.h"
+#include "trace.h"
 
 typedef enum Form { FORM_ANY, FORM_IMPORT, FORM_EXPORT, FORM_HOST, FORM_INDEX } Form;
 
@@ -106,6 +106,11 @@ static bool glob_check(const Reader *r, const char *glob) {
     }
   }
   return true;
+}
+
+bool glob_valid(const char *glob, lun_error *error) {
+  Reader reader = { glob, glob, error };
+  return glob_check(&reader, glob);
 }
 
 static bool index_read(Reader *r, uint32_t *index) {
@@ -263,6 +268,11 @@ static bool glob_match(const char *glob, const Text *text) {
       index = star_index;
     }
   }
+}
+
+bool glob_fits(const char *glob, const char *text) {
+  Text whole = text_of(text, NULL);
+  return glob_match(glob, &whole);
 }
 
 static bool fits(const Pattern *pattern, const char *first, const char *second) {

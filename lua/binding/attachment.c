@@ -55,7 +55,7 @@ static Listener *listener_new(lua_State *L, Attachment *attachment) {
 }
 
 static bool is_listener(lua_State *L, int index) {
-  return lua_type(L, index) == LUA_TFUNCTION || lua_type(L, index) == LUA_TTABLE;
+  return lua_type(L, index) == LUA_TFUNCTION || lua_type(L, index) == LUA_TTABLE || aggregation_to(L, index);
 }
 
 /* The listener of the Lua value at `index`, a function or a table. Raises. */
@@ -83,7 +83,8 @@ static Listener *listener_of(lua_State *L, Attachment *attachment, int index) {
 typedef struct Asking {
   Member *member;
   const lun_definition *definition;
-  Listener *answer;
+  lun_instance *instance;
+  lun_choice answer;
 } Asking;
 
 /* The factory is on top of L. */
@@ -92,6 +93,37 @@ static int wrong_answer(lua_State *L, const lun_definition *definition, const ch
   lua_getinfo(L, ">S", &info);
   return luaL_error(L, "%s:%d: factory must return a listener or nil, got %s (for %s, #%d)", info.short_src,
                     info.linedefined, got, lun_definition_name(definition), (int)lun_definition_index(definition));
+}
+
+/* An aggregation answers: by lun_aggregate_choose. Raises. */
+static void answer_aggregate(lua_State *L, Asking *asking, lun_aggregate *aggregate) {
+  const Attachment *attachment = asking->member->attachment;
+  lun_attach_options needs = { .params = false };
+  lun_error error = LUN_ERROR_INIT;
+  lun_aggregate_needs(aggregate, &needs);
+  if (needs.time && !attachment->has_time) luaL_error(L, "this aggregation takes times: the factory needs the option time=true");
+  if (needs.params && !attachment->has_params)
+    luaL_error(L, "this aggregation reads arguments at the end of calls: the factory needs the option params=true");
+  if (lun_aggregate_choose(aggregate, asking->instance, asking->definition, asking->member->closing, &asking->answer, &error) ==
+      LUN_OK)
+    return;
+  lua_pushstring(L, error.message);
+  lun_error_clear(&error);
+  lua_error(L);
+}
+
+static void answer_listener(Asking *asking, Listener *listener) {
+  asking->answer = (lun_choice){ listener_kind(listener), listener };
+}
+
+/* What a factory has answered stays as long as the attachment does. */
+static void keep_known(lua_State *L, const Attachment *attachment, int index) {
+  session_anchors(L, attachment->head.session);
+  lua_rawgeti(L, -1, attachment->known);
+  lua_pushvalue(L, index);
+  lua_pushboolean(L, true);
+  lua_rawset(L, -3);
+  lua_pop(L, 2);
 }
 
 static int ask_inside(lua_State *L) {
@@ -104,8 +136,12 @@ static int ask_inside(lua_State *L) {
     if (!where_wants(L, 3, session, asking->definition)) return 0;
     lua_pop(L, 1);
   }
+  if (member->aggregate) {
+    answer_aggregate(L, asking, member->aggregate);
+    return 0;
+  }
   if (member->listener) {
-    asking->answer = member->listener;
+    answer_listener(asking, member->listener);
     return 0;
   }
   lua_rawgeti(L, 2, member->factory);
@@ -117,7 +153,12 @@ static int ask_inside(lua_State *L) {
     lua_rawgeti(L, 2, member->factory);
     return wrong_answer(L, asking->definition, got);
   }
-  asking->answer = listener_of(L, member->attachment, 3);
+  if (aggregation_to(L, 3)) {
+    keep_known(L, member->attachment, 3);
+    answer_aggregate(L, asking, aggregation_to(L, 3));
+  } else {
+    answer_listener(asking, listener_of(L, member->attachment, 3));
+  }
   return 0;
 }
 
@@ -139,12 +180,11 @@ static void asked_in_vain(lua_State *L, Attachment *attachment) {
 
 static lun_choice ask(void *context, const lun_definition *definition, lun_instance *instance) {
   static const lun_choice none = { NULL, NULL };
-  Asking asking = { context, definition, NULL };
+  Asking asking = { context, definition, instance, none };
   Attachment *attachment = asking.member->attachment;
   lua_State *L = attachment->head.session->L;
   Context outer = attachment->head.session->context;
   int status, base;
-  (void)instance;
   if ((attachment->attaching && attachment->has_problem) || !lua_checkstack(L, 10)) return none;
   base = lua_gettop(L) + 1;
   lua_pushcfunction(L, error_text_handler);
@@ -155,8 +195,7 @@ static lun_choice ask(void *context, const lun_definition *definition, lun_insta
   attachment->head.session->context = outer;
   if (status != LUA_OK) asked_in_vain(L, attachment);
   lua_settop(L, base - 1);
-  if (!asking.answer) return none;
-  return (lun_choice){ listener_kind(asking.answer), asking.answer };
+  return status == LUA_OK ? asking.answer : none;
 }
 
 /* ---- the end ---- */
@@ -179,6 +218,7 @@ static void release(void *context) {
   for (size_t i = 0; i < attachment->member_count; i++) {
     session_unanchor(session, attachment->members[i].where);
     session_unanchor(session, attachment->members[i].factory);
+    lun_aggregate_destroy(attachment->members[i].aggregate);
   }
   free(attachment->members);
   attachment->members = NULL;
@@ -239,8 +279,12 @@ static void read_member(lua_State *L, Member *member) {
   } else {
     lua_getfield(L, index, "listener");
     if (!is_listener(L, -1))
-      luaL_error(L, "a listener (a function, or a table with before, after, abort) expected, got %s", luaL_typename(L, -1));
-    member->listener = listener_of(L, member->attachment, lua_gettop(L));
+      luaL_error(L, "a listener (a function, an aggregation, or a table with before, after, abort) expected, got %s",
+                 luaL_typename(L, -1));
+    member->aggregate = aggregation_to(L, -1);
+    if (member->aggregate) lun_aggregate_retain(member->aggregate);
+    else member->listener = listener_of(L, member->attachment, lua_gettop(L));
+    member->closing = option(L, index, "closing");
   }
   lua_settop(L, index);
 }
@@ -251,7 +295,7 @@ static void read_members(lua_State *L, Attachment *attachment, int index) {
   if (!attachment->members) luaL_error(L, "not enough memory");
   for (size_t i = 0; i < count; i++) {
     Member *member = &attachment->members[i];
-    *member = (Member){ attachment, LUA_NOREF, LUA_NOREF, NULL };
+    *member = (Member){ .attachment = attachment, .where = LUA_NOREF, .factory = LUA_NOREF };
     attachment->member_count = i + 1;
     lua_geti(L, index, (lua_Integer)i + 1);
     read_member(L, member);
@@ -277,6 +321,10 @@ static int prepare(lua_State *L) {
   options->params = option(L, 3, "params");
   options->reentrant = option(L, 3, "reentrant");
   options->time = option(L, 3, "time");
+  for (size_t i = 0; i < attachment->member_count; i++)
+    if (attachment->members[i].aggregate) lun_aggregate_needs(attachment->members[i].aggregate, options);
+  attachment->has_params = options->params;
+  attachment->has_time = options->time;
   lua_getfield(L, 3, "name");
   options->name = luaL_optstring(L, -1, NULL); /* the table keeps it */
   lua_setiuservalue(L, 1, 2);

@@ -21,6 +21,8 @@ typedef struct Listener {
 typedef struct Member {
   Attachment *attachment;
   int where;                 /* anchor; LUA_NOREF: all */
+  lun_aggregate *aggregate;  /* in place of a listener; held */
+  bool closing;              /* of a balance: its other side */
   int factory;               /* anchor, or LUA_NOREF */
   Listener *listener;
 } Member;
@@ -36,6 +38,7 @@ struct Attachment {
   int self, problem, known;  /* anchors: the userdata; a factory's error; Lua listener → Listener */
   int on_error;              /* anchor of a function, or LUA_NOREF */
   bool attaching, has_problem, released;
+  bool has_params, has_time; /* its options */
   bool stops;                /* a failure ends the run, and mutes nobody */
   uint64_t calls;
   uint64_t errors, muted;    /* counted here, since a listener may fail after it has been detached */

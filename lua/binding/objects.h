@@ -38,7 +38,7 @@ typedef struct Head {
 
 extern const Class session_class, module_class, instance_class, function_class, memory_class, global_class, table_class,
     definition_class, call_class, stack_class, frame_class, error_class, attachment_class, where_class, host_class,
-    tag_class, exception_class, pairing_class;
+    tag_class, exception_class, pairing_class, aggregation_class;
 
 void class_register(lua_State *L, const Class *class);
 /* Pushes a zeroed userdata of `size` bytes with its head filled in. */
@@ -195,6 +195,11 @@ int function_call(lua_State *L, Session *session, lun_function *function, int fi
 /* Whether `function` (a Lua function at `index`, or a where) wants it, in the state L. Raises. */
 bool where_wants(lua_State *L, int index, Session *session, const lun_definition *definition);
 
+/* The aggregation at `index`; NULL: it is none, or its session is closed. */
+lun_aggregate *aggregation_to(lua_State *L, int index);
+/* The predicate that the table at `index` describes: the caller's. Raises. */
+lun_predicate *predicate_read(lua_State *L, int index);
+
 /* ---- values (values.c) ---- */
 uint32_t slots_count(const lun_type *types, uint32_t count);
 /* True while all types are numbers, which are pushed without need of memory. */
@@ -297,6 +302,12 @@ int core_tag(lua_State *L);
 int core_attach(lua_State *L);
 int core_pairing(lua_State *L);
 int core_where(lua_State *L);
+int core_aggregate(lua_State *L);
+int core_aggregate_rows(lua_State *L);
+int core_aggregate_total(lua_State *L);
+int core_aggregate_quantile(lua_State *L);
+int core_aggregate_spec(lua_State *L);
+int core_aggregate_write(lua_State *L);
 int core_wasi_functions(lua_State *L);
 int core_wasi_errno(lua_State *L);
 int core_error(lua_State *L);

@@ -5,9 +5,11 @@
 -- are charged to it; they all do the same. Errors of use are raised where the API was called. The session's own methods
 -- (adopt, set_guest, unmatched, finish) are for the command.
 
+local aggregate = require("lunette.aggregate")
 local Owner = require("lunette.owner")
 local core = require("lunette.core")
 local options = require("lunette.options")
+local reading = require("lunette.reading")
 local render = require("lunette.render")
 local script = require("lunette.script")
 local testkit = require("lunette.testkit")
@@ -24,7 +26,7 @@ function Session:open()
   if not inner or (inner.closed and self.is_default) then
     inner = core.session(self.settings)
     self.core = inner
-    self.attached, self.exits = {}, {}
+    self.attached, self.exits, self.aggregations = {}, {}, {}
     self:close_at_end()
   end
   return inner
@@ -122,6 +124,31 @@ function calls.pairing(session, owner, settings)
   return pairing
 end
 
+-- ---- counting in C ----
+-- It is printed at the end, if nobody has done so.
+local function remember(session, owner, own, spec)
+  session.aggregations[#session.aggregations + 1] = { aggregation = own, spec = spec, owner = owner }
+  return own
+end
+
+for kind in pairs(aggregate.kinds) do
+  calls[kind] = function(session, owner, given)
+    return remember(session, owner, aggregate.new(session:open(), kind, given))
+  end
+end
+
+function calls.balance(session, owner, open, close, given)
+  if open == nil or close == nil then error("balance: two wheres expected: what opens, and what closes", 0) end
+  if given ~= nil and type(given) ~= "table" then error("balance: options must be a table, not a " .. type(given), 0) end
+  local own, spec = aggregate.balance(session:open(), given or {})
+  attach(session, owner, { { listener = own } }, open, { name = spec.name })
+  attach(session, owner, { { listener = own, closing = true } }, close, { name = spec.name })
+  return remember(session, owner, own, spec)
+end
+
+function calls.arg(_, _, which) return reading.arg(which) end
+function calls.result(_, _, position) return reading.result(position) end
+
 function calls.stack(_, _, frames) return testkit.stack(frames) end
 function calls.bench(_, _, count, frames, listener) return testkit.bench(count, frames, listener) end
 
@@ -172,6 +199,9 @@ function fields.scripts(session)
   return list
 end
 function fields.state(session, owner) return owner and owner.state or session.state end
+for _, name in ipairs({ "elapsed", "self_time", "stack_depth", "memory_size", "caller" }) do
+  fields[name] = function() return reading.words[name] end
+end
 function fields.where(session) return session.default_where or "*" end
 
 -- ---- the API table ----
@@ -333,7 +363,21 @@ function Session:run_exits(owner)
     end
     at = at - 1
   end
+  self:print_aggregations(owner)
   return failures
+end
+
+--- Prints what the owner, or all of them, have counted and nobody has printed, and forgets it.
+function Session:print_aggregations(owner)
+  local kept = {}
+  for _, entry in ipairs(self.aggregations) do
+    if owner and entry.owner ~= owner then
+      kept[#kept + 1] = entry
+    elseif not entry.spec.printed and not entry.spec.quiet then
+      aggregate.print(entry.aggregation)
+    end
+  end
+  self.aggregations = kept
 end
 
 --- The guest has ended. Gives how many at_exit callbacks failed.
@@ -345,6 +389,9 @@ function Session:release(owner)
   for i = #self.exits, 1, -1 do
     if self.exits[i].owner == owner then table.remove(self.exits, i) end
   end
+  for i = #self.aggregations, 1, -1 do
+    if self.aggregations[i].owner == owner then table.remove(self.aggregations, i) end
+  end
 end
 
 --- Frees all of it at once. A later use of the default session makes a new one.
@@ -354,7 +401,7 @@ function Session:close()
   if not inner.is_loan then self:finish() end
   inner:close()
   self.guest = nil
-  self.attached, self.exits = {}, {}
+  self.attached, self.exits, self.aggregations = {}, {}, {}
 end
 
 -- At the end of the Lua state what was not closed is closed, at_exit included, while everything is still there: what is
@@ -365,6 +412,7 @@ end
 
 local function new(fresh)
   fresh.attached, fresh.attached_limit, fresh.exits, fresh.scripts, fresh.state = {}, 16, {}, {}, {}
+  fresh.aggregations = {}
   local session = setmetatable(fresh, Session)
   session.api = session:api_for(nil)
   return session

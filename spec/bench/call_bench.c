@@ -89,6 +89,42 @@ static double time_listener(Bench *bench, const lun_listener *listener) {
 static double row_c_before(Bench *bench) { return time_listener(bench, &silent_before); }
 static double row_c_pair(Bench *bench) { return time_listener(bench, &silent_pair); }
 
+/* ---- aggregations, by function ---- */
+static lun_choice choose_aggregate(void *context, const lun_definition *definition, lun_instance *instance) {
+  lun_choice choice;
+  if (lun_aggregate_choose(context, instance, definition, false, &choice, NULL) != LUN_OK) give_up("choose", "out of memory");
+  return choice;
+}
+
+static double time_aggregate(Bench *bench, lun_aggregate_kind kind, lun_source source) {
+  const lun_reading name = { .source = LUN_SOURCE_NAME }, value = { .source = source };
+  const lun_aggregate_options options = { .kind = kind, .keys = &name, .key_count = 1,
+                                          .value = kind == LUN_AGGREGATE_COUNT ? NULL : &value };
+  lun_attach_options attach_options = { 0 };
+  lun_aggregate *aggregate;
+  lun_attachment *attachment;
+  if (lun_aggregate_create(&options, &aggregate, &bench->error) != LUN_OK) give_up("aggregate", bench->error.message);
+  lun_aggregate_needs(aggregate, &attach_options);
+  if (lun_store_attach(bench->store, choose_aggregate, aggregate, &attach_options, &attachment, &bench->error) != LUN_OK)
+    give_up("attach", bench->error.message);
+  double ns = time_fib(bench, N);
+  if ((double)lun_aggregate_tally(aggregate, 0).count != calls_of(N)) give_up("aggregate", "it has not counted every call");
+  lun_attachment_detach(attachment, 0);
+  lun_aggregate_destroy(aggregate);
+  return ns;
+}
+
+static double row_count(Bench *bench) { return time_aggregate(bench, LUN_AGGREGATE_COUNT, LUN_SOURCE_COUNT); }
+static double row_hist(Bench *bench) { return time_aggregate(bench, LUN_AGGREGATE_HIST, LUN_SOURCE_ARG); }
+static double row_latency(Bench *bench) { return time_aggregate(bench, LUN_AGGREGATE_QUANTILE, LUN_SOURCE_ELAPSED); }
+
+static double row_clock(Bench *bench) {
+  double start = now_ns();
+  (void)bench;
+  for (int i = 0; i < PCALLS; i++) now_ns();
+  return (now_ns() - start) / PCALLS;
+}
+
 /* A frame of a walk over the whole stack, in a before of each call. */
 static double row_walk(Bench *bench) {
   double before = time_listener(bench, &silent_before);
@@ -131,6 +167,10 @@ static const struct Row {
   { "a call, untraced", row_untraced },
   { "with a C before", row_c_before },
   { "with a C before and after", row_c_pair },
+  { "counted by function", row_count },
+  { "histogram of an argument", row_hist },
+  { "latency by function", row_latency },
+  { "a reading of the clock", row_clock },
   { "a frame of a stack walk", row_walk },
   { "with a Lua before and after", row_lua_pair },
   { "a bare lua_pcall", row_pcall },

@@ -105,7 +105,8 @@ describe("a wrong script", function()
   fails("may misspell a callback", { "run", "-e", "lunette.on('leaf', { befor = print })", "app.wasm" },
     "lunette: -e:1: a listener has no 'befor'; did you mean 'before'?\n")
   fails("may give a number for a listener", { "run", "-e", "lunette.on('leaf', 3)", "app.wasm" },
-    "lunette: -e:1: a listener (a function, or a table with before, after, abort) expected, got number\n")
+    "lunette: -e:1: a listener (a function, an aggregation, or a table with before, after, abort) expected, "
+      .. "got number\n")
   fails("may give a where that is none", { "run", "-e", "lunette.on('import:', print)", "app.wasm" },
     'lunette: -e:1: where "import:", character 8: a name or a glob is missing\n')
   fails("may be given an option that it does not have", { "run", "-s", "calltree,dpeth=3", "app.wasm" },

@@ -110,6 +110,8 @@ LUN_API bool lun_call_time(const lun_call *call, uint64_t *ns);
  * time spent in listeners, at safepoints and between lun_store_clock_stop and _go. */
 LUN_API bool lun_call_elapsed(const lun_call *call, uint64_t *ns);
 LUN_API bool lun_call_self_time(const lun_call *call, uint64_t *ns);
+/* How many calls it stands for: more than 1 where the attachment hears a sample. */
+LUN_API uint64_t lun_call_weight(const lun_call *call);
 LUN_API lun_attachment *lun_call_attachment(const lun_call *call); /* NULL in a host call */
 
 /* Says that this callback failed. In before: it counts as not delivered, neither after nor abort follows. Then, once the

@@ -3,6 +3,7 @@
 #ifndef LUNETTE_LUNETTE_H
 #define LUNETTE_LUNETTE_H
 
+#include <lunette/aggregate.h>
 #include <lunette/exception.h>
 #include <lunette/instance.h>
 #include <lunette/listener.h>

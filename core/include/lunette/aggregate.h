@@ -1,0 +1,164 @@
+/* SPDX-License-Identifier: MIT */
+/* Counting in C: what a call's values are, when they count, and aggregations that keep sums of them by key. An aggregation
+ * is a listener that enters no embedder's code: lun_aggregate_choose answers a factory with it.
+ *
+ *     lun_reading size = { .source = LUN_SOURCE_ARG };                    the first argument
+ *     lun_aggregate_options options = { .kind = LUN_AGGREGATE_HIST, .value = &size };
+ *     lun_aggregate_create(&options, &aggregate, &error);
+ *     … attach with a factory that gives lun_aggregate_choose's choice, and lun_aggregate_needs in its options …
+ *     for (size_t i = 0; i < lun_aggregate_count(aggregate); i++) { lun_tally tally = lun_aggregate_tally(aggregate, i); … }
+ *
+ * An aggregation belongs to one thread at a time. It counts at before, unless it reads something that is known at the end
+ * only (a result, a time): then at after, and where no result is read at abort, too. A call whose function has no such
+ * argument, or that does not give the value (a result of a call that ends in a tail call), is not counted; nor is a NaN. */
+#ifndef LUNETTE_AGGREGATE_H
+#define LUNETTE_AGGREGATE_H
+
+#include <lunette/listener.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* ---- values ---- */
+typedef enum lun_source {
+  LUN_SOURCE_ARG,          /* a param: by its name, or by its index from 0 */
+  LUN_SOURCE_RESULT,       /* by its index from 0 */
+  LUN_SOURCE_ELAPSED,      /* ns; of the whole call … */
+  LUN_SOURCE_SELF_TIME,    /* … less the calls in it that the same attachment hears */
+  LUN_SOURCE_STACK_DEPTH,
+  LUN_SOURCE_MEMORY_SIZE,  /* bytes of memory 0 of the call's instance */
+  LUN_SOURCE_NAME,         /* texts: the function's name, its caller's ("(host)": none), its module's, its instance's */
+  LUN_SOURCE_CALLER,
+  LUN_SOURCE_MODULE,
+  LUN_SOURCE_INSTANCE,
+  LUN_SOURCE_COUNT
+} lun_source;
+
+typedef struct lun_reading {
+  lun_source source;
+  const char *name;        /* LUN_SOURCE_ARG; NULL: by index. Copied by whoever is given it */
+  uint32_t index;
+  bool is_unsigned;        /* an i32 or i64 is taken as unsigned; above 2^63 it becomes a number */
+} lun_reading;
+
+/* A value: i32 and i64 are integers, f32 and f64 numbers. */
+typedef enum lun_datum_kind { LUN_DATUM_NONE, LUN_DATUM_INTEGER, LUN_DATUM_NUMBER, LUN_DATUM_TEXT } lun_datum_kind;
+typedef struct lun_datum {
+  lun_datum_kind kind;
+  union {
+    int64_t integer;
+    double number;
+    const char *text;
+  } as;
+} lun_datum;
+
+/* ---- predicates: a tree of comparisons ---- */
+typedef struct lun_predicate lun_predicate;
+
+typedef enum lun_comparison {
+  LUN_COMPARE_GT, LUN_COMPARE_GE, LUN_COMPARE_LT, LUN_COMPARE_LE, LUN_COMPARE_EQ, LUN_COMPARE_NE,
+  LUN_COMPARE_BETWEEN,     /* from right[0] to right[1], both included */
+  LUN_COMPARE_HAS,         /* all bits of the integer are set */
+  LUN_COMPARE_GLOB         /* a text matches; of LUN_SOURCE_CALLER any of the caller's names, by any pattern of <lunette/where.h> */
+} lun_comparison;
+
+/* False for every call that does not give the value. `right` is one datum, with BETWEEN two; it is copied. LUN_USAGE: a kind
+ * that the comparison does not take, or a pattern that is none. */
+LUN_API LUN_MUST_CHECK lun_status lun_predicate_compare(const lun_reading *reading, lun_comparison comparison,
+                                                        const lun_datum *right, lun_predicate **out, lun_error *error);
+/* Both take what they are given, also when they fail. */
+LUN_API LUN_MUST_CHECK lun_status lun_predicate_join(lun_predicate *left, lun_predicate *right, bool either, lun_predicate **out,
+                                                     lun_error *error);
+LUN_API LUN_MUST_CHECK lun_status lun_predicate_not(lun_predicate *predicate, lun_predicate **out, lun_error *error);
+LUN_API void lun_predicate_destroy(lun_predicate *predicate);  /* NULL is ignored */
+
+/* ---- aggregations ---- */
+typedef struct lun_aggregate lun_aggregate;
+
+typedef enum lun_aggregate_kind {
+  LUN_AGGREGATE_COUNT,     /* calls */
+  LUN_AGGREGATE_SUM,       /* of the value, and so on */
+  LUN_AGGREGATE_MIN,
+  LUN_AGGREGATE_MAX,
+  LUN_AGGREGATE_AVG,
+  LUN_AGGREGATE_STATS,     /* count, sum, min, max, mean, deviation */
+  LUN_AGGREGATE_HIST,      /* by powers of two */
+  LUN_AGGREGATE_LHIST,     /* by equal steps */
+  LUN_AGGREGATE_QUANTILE,  /* quantiles that are off by at most 1 %; and sum, min, max, mean */
+  LUN_AGGREGATE_BALANCE,   /* calls of one side less calls of the other; keys that are even are forgotten */
+  LUN_AGGREGATE_KIND_COUNT
+} lun_aggregate_kind;
+LUN_API const char *lun_aggregate_kind_name(lun_aggregate_kind kind);  /* "count", … */
+
+#define LUN_KEYS_MOST 8
+#define LUN_STEPS_MOST 10000
+#define LUN_BUDGET ((size_t)16 << 20)
+
+/* Zero stands for the default. */
+typedef struct lun_aggregate_options {
+  lun_aggregate_kind kind;
+  const lun_reading *keys;   /* none: one row for all */
+  size_t key_count;          /* at most LUN_KEYS_MOST */
+  const lun_reading *close_keys; /* BALANCE: the keys of the closing side; NULL: the same */
+  const lun_reading *value;  /* needed by all but COUNT and BALANCE */
+  lun_predicate *when;       /* taken, also on failure; NULL: every call */
+  double from, to, step;     /* LHIST: steps from `from` to `to`; what lies outside is counted in one bucket on each side */
+  size_t budget;             /* bytes for keys and buckets; default LUN_BUDGET */
+  /* Told once: the budget is used up, or memory is; from here on calls with new keys, and values outside of the buckets that
+   * are there, are left out and counted. On the guest's thread; it may not call the guest. */
+  void (*on_full)(void *self);
+  void *self;
+} lun_aggregate_options;
+
+LUN_API LUN_MUST_CHECK lun_status lun_aggregate_create(const lun_aggregate_options *options, lun_aggregate **out,
+                                                       lun_error *error);
+/* Gives up one hold; it lives as long as anybody has one. NULL is ignored. */
+LUN_API void lun_aggregate_destroy(lun_aggregate *aggregate);
+LUN_API void lun_aggregate_retain(lun_aggregate *aggregate);
+
+/* For a factory: the choice for this function; none where the predicate can hold for no call of it. Whoever attaches keeps a
+ * hold until the attachment is released. `closing`: the other side of a BALANCE. */
+LUN_API LUN_MUST_CHECK lun_status lun_aggregate_choose(lun_aggregate *aggregate, lun_instance *instance,
+                                                       const lun_definition *definition, bool closing, lun_choice *out,
+                                                       lun_error *error);
+/* Sets the options (params, time) that an attachment of it has to have. */
+LUN_API void lun_aggregate_needs(const lun_aggregate *aggregate, lun_attach_options *options);
+LUN_API lun_aggregate_kind lun_aggregate_kind_of(const lun_aggregate *aggregate);
+/* Whether its value is a time in ns. */
+LUN_API bool lun_aggregate_is_time(const lun_aggregate *aggregate);
+
+/* ---- what it has counted ---- */
+typedef struct lun_tally {
+  const lun_datum *keys;     /* with texts, valid as long as the aggregation */
+  size_t key_count;
+  uint64_t count;            /* calls (weighted, where a where samples) */
+  uint64_t opened, closed;   /* BALANCE */
+  lun_datum sum, min, max;   /* sum: an integer where all values are and it fits */
+  double mean, deviation;    /* deviation: STATS, of the population */
+} lun_tally;
+LUN_API size_t lun_aggregate_count(const lun_aggregate *aggregate);     /* keys */
+LUN_API lun_tally lun_aggregate_tally(const lun_aggregate *aggregate, size_t index);
+/* All that it has counted, as one: with no keys; of BALANCE what has been even, too. */
+LUN_API lun_tally lun_aggregate_total(const lun_aggregate *aggregate);
+/* The value that a share `q` (0 to 1) of the values does not exceed, by nearest rank. QUANTILE. */
+LUN_API lun_datum lun_aggregate_quantile(const lun_aggregate *aggregate, size_t index, double q);
+
+typedef struct lun_bucket {
+  double low, high;          /* low <= value < high; of negative ones low < value <= high; low == high: exactly this */
+  uint64_t count;
+} lun_bucket;
+/* HIST, LHIST: from the lowest to the highest that has a value, empty ones between them too. Fills at most `room` and gives
+ * how many there are. */
+LUN_API size_t lun_aggregate_buckets(const lun_aggregate *aggregate, size_t index, lun_bucket *buckets, size_t room);
+
+LUN_API uint64_t lun_aggregate_left_out(const lun_aggregate *aggregate); /* calls, for want of budget */
+LUN_API size_t lun_aggregate_bytes(const lun_aggregate *aggregate);      /* of the budget, in use */
+LUN_API void lun_aggregate_reset(lun_aggregate *aggregate);              /* as new; it stays attached */
+/* Adds what the other has counted. LUN_USAGE: they are not of the same kind, keys and steps. */
+LUN_API LUN_MUST_CHECK lun_status lun_aggregate_merge(lun_aggregate *aggregate, const lun_aggregate *other, lun_error *error);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

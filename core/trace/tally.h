@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: MIT */
+/* Counting in C: readings bound to a function and the predicates over them (predicate.c), histograms (buckets.c), keys and
+ * what is counted under each (cells.c), and the listeners that do it (aggregate.c).
+ *
+ * What can be known of a function before any call of it is found out once, when it is bound: where an argument lies, which
+ * texts its keys are, which comparisons always hold. */
+#ifndef LUN_TALLY_H
+#define LUN_TALLY_H
+
+#include <lunette/aggregate.h>
+#include <lunette/where.h>
+
+#include "trace.h"
+
+/* A call at one of its events. */
+typedef struct Event {
+  const Function *function;
+  Record *record;           /* NULL at a light before */
+  const Slot *params, *results; /* NULL: not there */
+} Event;
+
+/* ---- predicate.c ---- */
+typedef enum Access { ACCESS_NONE, ACCESS_FIXED, ACCESS_PARAM, ACCESS_RESULT, ACCESS_OTHER } Access;
+typedef struct Reading {
+  uint8_t access, source;
+  uint8_t type;             /* of an argument or result */
+  bool is_unsigned;
+  uint32_t slot;
+  lun_datum fixed;
+} Reading;
+
+/* What reading it takes. */
+enum { NEEDS_PARAMS = 1, NEEDS_END = 2, NEEDS_TIME = 4, NEEDS_RECORD = 8, NEEDS_RESULT = 16 };
+unsigned reading_needs(const lun_reading *reading);
+Reading reading_bind(const lun_reading *reading, const Function *function);
+/* Kind NONE: the call does not give it. */
+lun_datum reading_read_far(const Reading *reading, const Event *event);
+
+static inline lun_datum datum_integer(int64_t integer) { return (lun_datum){ LUN_DATUM_INTEGER, { .integer = integer } }; }
+static inline lun_datum datum_number(double number) { return (lun_datum){ LUN_DATUM_NUMBER, { .number = number } }; }
+static inline lun_datum datum_text(const char *text) { return (lun_datum){ LUN_DATUM_TEXT, { .text = text } }; }
+static inline double datum_double(const lun_datum *datum) {
+  return datum->kind == LUN_DATUM_INTEGER ? (double)datum->as.integer : datum->as.number;
+}
+/* < 0, 0, > 0; both are integers or numbers, and none is a NaN. */
+int datum_compare(const lun_datum *a, const lun_datum *b);
+
+static inline lun_datum reading_read(const Reading *reading, const Event *event) {
+  if (LIKELY(reading->access == ACCESS_PARAM && reading->type == (uint8_t)LUN_I32)) {
+    if (UNLIKELY(!event->params)) return (lun_datum){ LUN_DATUM_NONE, { 0 } };
+    uint32_t value = (uint32_t)event->params[reading->slot];
+    return datum_integer(reading->is_unsigned ? (int64_t)value : (int64_t)(int32_t)value);
+  }
+  return reading_read_far(reading, event);
+}
+
+unsigned predicate_needs(const lun_predicate *predicate);
+/* How many readings it has. */
+size_t predicate_readings(const lun_predicate *predicate);
+typedef enum Verdict { VERDICT_NEVER, VERDICT_ALWAYS, VERDICT_DEPENDS } Verdict;
+/* Fills `readings`; tells where it is the same for each call of the function. */
+Verdict predicate_bind(const lun_predicate *predicate, const Function *function, Reading *readings);
+bool predicate_holds(const lun_predicate *predicate, const Reading *readings, const Event *event);
+
+/* A copy of a reading and its name; false: out of memory. */
+bool reading_copy(lun_reading *out, const lun_reading *reading);
+void reading_clear(lun_reading *reading);
+bool reading_equal(const lun_reading *a, const lun_reading *b);
+
+/* ---- buckets.c ---- */
+typedef struct Buckets {
+  int32_t first;            /* the index of counts[0] */
+  uint32_t room;
+  uint64_t *counts;
+} Buckets;
+/* Logarithmic indexes: each power of two is cut into 2^bits buckets. `value` is not 0. */
+static inline int32_t bucket_of(uint64_t value, unsigned bits) {
+  unsigned power = 63 - (unsigned)__builtin_clzll(value);
+  uint64_t rest = power >= bits ? value >> (power - bits) : value << (bits - power);
+  return (int32_t)(power << bits | (uint32_t)(rest & (((uint64_t)1 << bits) - 1)));
+}
+int32_t bucket_of_number(double value, unsigned bits);
+double bucket_low(int32_t index, unsigned bits);
+/* The first and last index in use; false: none. */
+bool buckets_span(const Buckets *buckets, int32_t *first, int32_t *last);
+uint64_t buckets_at(const Buckets *buckets, int32_t index);
+
+/* ---- cells.c ---- */
+enum { HIST_BITS = 0, QUANTILE_BITS = 6 };
+
+typedef struct Cell {
+  uint64_t hash;
+  size_t index;             /* in the list of cells */
+  uint64_t count, opened, closed;
+  int64_t sum;              /* of integers, while it fits … */
+  double sum_number;        /* … and of the rest */
+  bool has_number;
+  lun_datum min, max;
+  double mean, squares;     /* Welford's */
+  Buckets positive, negative; /* logarithmic: by magnitude; LHIST: all in `positive` */
+  uint64_t zeros;
+  lun_datum keys[];
+} Cell;
+
+typedef struct Text {
+  struct Text *next;
+  uint64_t hash;
+  char text[];
+} Text;
+
+typedef struct Cells {
+  Cell **slots;             /* by hash: open addressing, a power of two */
+  size_t slot_count;
+  VEC(Cell *) all;
+  Text *texts[256];
+  size_t bytes, budget;
+} Cells;
+
+/* The cell of these keys, whose texts come from cells_text; NULL: none yet (or no memory or budget for it). */
+Cell *cells_find(const Cells *cells, const lun_datum *keys, size_t count);
+Cell *cells_get(Cells *cells, const lun_datum *keys, size_t count);
+void cells_remove(Cells *cells, Cell *cell, size_t keys);
+/* One copy of each text; NULL: no memory or budget. */
+const char *cells_text(Cells *cells, const char *text);
+void cells_clear(Cells *cells, bool texts);
+/* False: no memory or budget for the bucket. */
+bool buckets_add_far(Cells *cells, Buckets *buckets, int32_t index, uint64_t weight);
+static inline bool buckets_add(Cells *cells, Buckets *buckets, int32_t index, uint64_t weight) {
+  uint64_t place = (uint64_t)((int64_t)index - buckets->first);
+  if (UNLIKELY(place >= buckets->room)) return buckets_add_far(cells, buckets, index, weight);
+  buckets->counts[place] += weight;
+  return true;
+}
+
+#endif
