@@ -52,11 +52,12 @@ typedef struct Options {
   const char **wheres;      size_t where_count;
   const char **env;         size_t env_count;
   lun_wasi_dir *dirs;       size_t dir_count;
+  const char **listen;      size_t listen_count;
   const char *output, *stdin_path, *argv0, *invoke;
   const char *timeout;      /* as it was given */
   uint64_t timeout_ns;      /* 0: none */
   lun_limits limits;
-  bool strict, quiet, help;
+  bool strict, quiet, help, inherit_env, deterministic, stub_imports;
   bool closed[3];           /* so was descriptor 0, 1 or 2 when the command was started */
   Color color;
   char **arguments;         /* what follows the options */

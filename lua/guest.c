@@ -78,14 +78,14 @@ static lun_status file_open(File *file, const char *path, lun_error *error) {
 static lun_status file_recognize(const File *file, lun_error *error) {
   const unsigned char *bytes = file->bytes;
   if (file->size == 0) return lun_error_set(error, LUN_MALFORMED, "the file is empty");
-  if (file->size < 8) return LUN_OK;
-  if (memcmp(bytes, "\0asm", 4) != 0) {
+  if (memcmp(bytes, "\0asm", file->size < 4 ? file->size : 4) != 0) {
     size_t blank = 0;
     while (blank < file->size && strchr(" \t\r\n", bytes[blank]) && bytes[blank]) blank++;
-    if (bytes[blank < file->size ? blank : 0] == '(' || memcmp(bytes, ";;", 2) == 0)
+    if (bytes[blank < file->size ? blank : 0] == '(' || (file->size >= 2 && memcmp(bytes, ";;", 2) == 0))
       error_hint(error, "it looks like the text format: wat2wasm makes a module of it");
     return lun_error_set(error, LUN_MALFORMED, "this is no WebAssembly module: it does not start with \\0asm");
   }
+  if (file->size < 8) return LUN_OK; /* the decoder says where it ends */
   unsigned version = bytes[4] | (unsigned)bytes[5] << 8, layer = bytes[6] | (unsigned)bytes[7] << 8;
   if (layer == 1) {
     error_hint(error, "compile it for wasm32-wasip1, or wasm32-wasi, to get a core module");

@@ -135,8 +135,10 @@ static void text_frame(Text *text, const lun_frame *frame) {
     text_escaped(text, module, strlen(module));
     text_string(text, ")");
   }
-  if (!frame->is_host && frame->offset != LUN_NO_OFFSET)
-    text_put(text, offset, (size_t)snprintf(offset, sizeof offset, " 0x%llx", (unsigned long long)frame->offset));
+  const lun_module *file = lun_definition_module(frame->definition);
+  if (!frame->is_host && frame->offset != LUN_NO_OFFSET && file)
+    text_put(text, offset, (size_t)snprintf(offset, sizeof offset, " 0x%llx",
+                                            (unsigned long long)lun_module_file_offset(file, frame->offset)));
   text_string(text, "\n");
 }
 

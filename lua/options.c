@@ -81,22 +81,16 @@ static lun_status bad_value(int id, const char *value, const char *wanted, lun_e
 }
 
 static lun_status dir_parse(char *text, lun_wasi_dir *dir, lun_error *error) {
-  static const char wanted[] = "it looks like this: --dir HOST[::GUEST][:ro], say --dir data::/data:ro";
-  size_t size = strlen(text);
-  lun_wasi_dir parsed = { .host = text, .guest = text };
-  char *guest = strstr(text, "::");
-  bool read_only = size >= 3 && strcmp(text + size - 3, ":ro") == 0 && (!guest || text + size - 3 > guest + 1);
-  size_t end = read_only ? size - 3 : size;
-  if (end == 0 || guest == text || (guest && (size_t)(guest + 2 - text) >= end))
-    return bad_value(OPTION_DIR, text, wanted, error);
-  text[end] = 0;
-  if (guest) {
-    *guest = 0;
-    parsed.guest = guest + 2;
-  }
-  parsed.read_only = read_only;
-  *dir = parsed;
-  return LUN_OK;
+  if (lun_wasi_dir_parse(text, dir, NULL) == LUN_OK) return LUN_OK;
+  return bad_value(OPTION_DIR, text, "it looks like this: --dir HOST[::GUEST][:ro|rw], say --dir data::/data:ro", error);
+}
+
+/* A malformed pattern is the command line's mistake, whoever uses it later. */
+static lun_status wheres_check(const Options *options, lun_error *error) {
+  lun_where *where = NULL;
+  lun_status status = lun_where_create(options->wheres, options->where_count, &where, error);
+  lun_where_destroy(where);
+  return status;
 }
 
 static lun_status color_parse(const char *value, Color *color, lun_error *error) {
@@ -128,9 +122,13 @@ static lun_status option_take(Options *o, int id, char *value, lun_error *error)
       if (*value == '=' || !strchr(value, '=')) return bad_value(id, value, "it looks like this: --env NAME=VALUE", error);
       o->env[o->env_count++] = value;
       return LUN_OK;
+    case OPTION_INHERIT_ENV: o->inherit_env = true; return LUN_OK;
+    case OPTION_LISTEN_TCP: o->listen[o->listen_count++] = value; return LUN_OK;
     case OPTION_STDIN: o->stdin_path = value; return LUN_OK;
     case OPTION_ARGV0: o->argv0 = value; return LUN_OK;
     case OPTION_INVOKE: o->invoke = value; return LUN_OK;
+    case OPTION_DETERMINISTIC: o->deterministic = true; return LUN_OK;
+    case OPTION_STUB_IMPORTS: o->stub_imports = true; return LUN_OK;
     case OPTION_TIMEOUT:
       o->timeout = value;
       if (duration_parse(value, &o->timeout_ns)) return LUN_OK;
@@ -229,7 +227,8 @@ static bool options_reserve(Options *options, size_t count) {
   options->wheres = calloc(count, sizeof *options->wheres);
   options->env = calloc(count, sizeof *options->env);
   options->dirs = calloc(count, sizeof *options->dirs);
-  return options->scripts && options->wheres && options->env && options->dirs;
+  options->listen = calloc(count, sizeof *options->listen);
+  return options->scripts && options->wheres && options->env && options->dirs && options->listen;
 }
 
 /* strace is run with the script of that name before all others, unless -s names it (say, with options). */
@@ -265,7 +264,7 @@ lun_status options_parse(Options *options, Command command, int argc, char **arg
   if (command == COMMAND_STRACE) add_script(options, command_info[command].name);
   options->arguments = argv + optind;
   options->argument_count = argc - optind;
-  return LUN_OK;
+  return wheres_check(options, error);
 }
 
 void options_clear(Options *options) {
@@ -273,5 +272,6 @@ void options_clear(Options *options) {
   free(options->wheres);
   free(options->env);
   free(options->dirs);
+  free(options->listen);
   *options = (Options){ .color = COLOR_AUTO };
 }

@@ -106,6 +106,31 @@ static lun_status find_entry(Run *run) {
                              : "there is nothing to run: it exports no _start");
 }
 
+/* The listening sockets, which lun_wasi_create takes over; a port that the system chose is told. */
+static lun_status open_sockets(Run *run, int *sockets, size_t *count) {
+  const Options *options = run->options;
+  char address[96];
+  for (*count = 0; *count < options->listen_count; ++*count) {
+    const char *wanted = options->listen[*count];
+    lun_status status = lun_wasi_listen(wanted, &sockets[*count], &run->error);
+    if (status != LUN_OK) return status;
+    if (strcmp(strrchr(wanted, ':'), ":0") == 0 && lun_wasi_address(sockets[*count], address, sizeof address))
+      hint("the program listens on %s", address);
+  }
+  return LUN_OK;
+}
+
+static lun_status create_wasi(Run *run, lun_wasi_options *wasi) {
+  int *sockets = calloc(run->options->listen_count + 1, sizeof *sockets);
+  if (!sockets) return lun_error_set(&run->error, LUN_NO_MEMORY, "out of memory");
+  lun_status status = open_sockets(run, sockets, &wasi->socket_count);
+  wasi->sockets = sockets;
+  if (status == LUN_OK) status = lun_wasi_create(wasi, &run->wasi, &run->error);
+  for (size_t i = 0; status != LUN_OK && i < wasi->socket_count; i++) close(sockets[i]);
+  free(sockets);
+  return status;
+}
+
 static lun_status open_wasi(Run *run) {
   const Options *options = run->options;
   const char *slash = strrchr(run->path, '/');
@@ -124,8 +149,9 @@ static lun_status open_wasi(Run *run) {
     .args = args, .arg_count = count, .env = options->env, .env_count = options->env_count, .dirs = options->dirs,
     .dir_count = options->dir_count, .stdio = { run->stdin_fd < 0 ? 0 : run->stdin_fd, 1, 2 },
     .before_write = options->script_count ? before_guest_writes : NULL, .self = run,
+    .inherit_env = options->inherit_env, .deterministic = options->deterministic,
   };
-  if (status == LUN_OK) status = lun_wasi_create(&wasi, &run->wasi, &run->error);
+  if (status == LUN_OK) status = create_wasi(run, &wasi);
   free(args);
   return status;
 }
@@ -165,6 +191,7 @@ static lun_status make_instance(Run *run) {
   lun_status status = lun_imports_create(run->store, &run->imports, &run->error);
   if (status == LUN_OK) status = lun_wasi_import(run->wasi, run->imports, &run->error);
   if (status == LUN_OK && run->state.lua) status = state_add_hosts(&run->state, run->imports, &run->error);
+  if (status == LUN_OK && run->options->stub_imports) lun_imports_stub(run->imports);
   if (status == LUN_OK)
     status = lun_instance_create(run->store, run->module, run->imports, NULL, &run->instance, &run->error);
   run->about_module = status == LUN_UNLINKABLE;

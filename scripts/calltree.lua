@@ -5,7 +5,7 @@
 -- } = results. Where a call does not return, "! kind: why" stands in place of its results; where it ends in a tail call,
 -- "-> name" of the function that takes its place. {...} holds calls deeper than `depth`.
 
-local depth = lunette.options({ depth = { default = 100, help = "how many levels are shown" } }).depth
+local depth = lunette.options({ depth = { default = 100, min = 0, help = "how many levels are shown" } }).depth
 
 local out, format = lunette.out, string.format
 local level = 0          -- calls that are open

@@ -1,7 +1,9 @@
 -- SPDX-License-Identifier: MIT
 -- How often was each function called?
 
-local top = lunette.options({ top = { default = 0, help = "how many functions are shown; 0: all that were called" } }).top
+local top = lunette.options({
+  top = { default = 0, min = 0, help = "how many functions are shown; 0: all that were called" },
+}).top
 
 local rows = {}
 

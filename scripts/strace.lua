@@ -18,7 +18,7 @@ local groups = { "all", "clock", "fd", "file", "other", "path", "poll", "proc", 
 
 local options = lunette.options({
   groups = { default = "all", choices = groups, several = true, help = "only these groups of host functions" },
-  strings = { default = 32, help = "how many bytes of a string are shown" },
+  strings = { default = 32, min = 0, help = "how many bytes of a string are shown" },
   summary = { default = false, help = "count calls and errors instead" },
   style = { default = "lunette", choices = { "lunette", "wazero" }, help = "wazero: as wazero's logging listener prints" },
   functions = { default = "all", choices = { "all", "host" }, help = "style=wazero: all, or host" },

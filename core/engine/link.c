@@ -19,6 +19,7 @@ typedef struct ImportEntry {
 struct lun_imports {
   Store *store;
   VEC(ImportEntry) entries;
+  bool stubs;
 };
 
 /* ---- host functions ---- */
@@ -145,6 +146,23 @@ lun_status lun_imports_add_instance(lun_imports *imports, const char *module, In
   return add(imports, (ImportEntry){ .kind = IMPORT_INSTANCE, .instance = instance }, module, NULL, error);
 }
 
+/* ---- functions that nobody has ---- */
+void lun_imports_stub(lun_imports *imports) { imports->stubs = true; }
+
+static lun_status stub_call(void *self, lun_call *call, const uint64_t *params, uint64_t *results, lun_error *error) {
+  const Definition *definition = lun_call_definition(call);
+  (void)self, (void)params, (void)results;
+  lun_error_set(error, LUN_TRAP, "unknown import: %s.%s was called", definition->module_name, definition->name);
+  error->trap = LUN_TRAP_UNKNOWN_IMPORT;
+  return LUN_TRAP;
+}
+
+static HostEntry *stub_create(const Instance *instance, const Import *import) {
+  const lun_host_function stub = { .module = import->module, .name = import->name, .callback = stub_call,
+                                   .signature = instance->types[import->type]->type.signature };
+  return host_entry_create(instance->store, &stub, NULL);
+}
+
 /* ---- matching ---- */
 typedef struct Found {
   HostEntry *host;
@@ -250,8 +268,18 @@ lun_status link_imports(Instance *instance, const lun_imports *imports, lun_erro
   for (uint32_t i = 0; i < module->import_count; i++) {
     const Import *import = &module->imports[i];
     Found found = find_import(imports, import);
+    HostEntry *stub = NULL;
+    if (!found.found && imports && imports->stubs && import->kind == LUN_EXTERN_FUNCTION) {
+      found = (Found){ .host = stub = stub_create(instance, import), .item.kind = LUN_EXTERN_FUNCTION, .found = true };
+      if (!stub) {
+        vec_clear(&text);
+        return lun_error_set(error, LUN_NO_MEMORY, "out of memory");
+      }
+    }
     if (found.found && matches(instance, import, &found)) {
-      if (missing == 0 && bind(instance, import, &found, &at) != LUN_OK) {
+      lun_status bound = missing == 0 ? bind(instance, import, &found, &at) : LUN_OK;
+      if (stub) host_entry_release(stub);
+      if (bound != LUN_OK) {
         vec_clear(&text);
         return lun_error_set(error, LUN_NO_MEMORY, "out of memory");
       }

@@ -116,6 +116,27 @@ static bool strings_copy(Strings *out, const char *const *strings, size_t count)
   return true;
 }
 
+/* Is one of the variables of that name, which ends at "="? */
+static bool env_names(const lun_wasi_options *options, const char *variable) {
+  size_t size = strcspn(variable, "=") + 1;
+  for (size_t i = 0; i < options->env_count; i++)
+    if (strncmp(options->env[i], variable, size) == 0) return true;
+  return false;
+}
+
+static bool env_copy(Strings *out, const lun_wasi_options *options) {
+  size_t own = 0, count = options->env_count;
+  while (options->inherit_env && environ && environ[own]) own++;
+  const char **all = calloc(own + count + 1, sizeof *all);
+  if (!all) return false;
+  for (size_t i = 0; i < count; i++) all[i] = options->env[i];
+  for (size_t i = 0; i < own; i++)
+    if (!env_names(options, environ[i])) all[count++] = environ[i];
+  bool copied = strings_copy(out, all, count);
+  free(all);
+  return copied;
+}
+
 static bool bindings_make(lun_wasi *wasi) {
   wasi->bindings = calloc(2 * FUNCTION_COUNT, sizeof *wasi->bindings);
   if (!wasi->bindings) return false;
@@ -193,7 +214,7 @@ lun_status lun_wasi_create(const lun_wasi_options *options, lun_wasi **out, lun_
   wasi->deterministic = options->deterministic;
   lun_error failure = LUN_ERROR_INIT;
   if (strings_copy(&wasi->args, options->args, options->arg_count) &&
-      strings_copy(&wasi->env, options->env, options->env_count) && bindings_make(wasi) && stdio_add(wasi, options->stdio) &&
+      env_copy(&wasi->env, options) && bindings_make(wasi) && stdio_add(wasi, options->stdio) &&
       dirs_add(wasi, options, &failure) && sockets_add(wasi, options, &failure)) {
     *out = wasi;
     return LUN_OK;

@@ -39,6 +39,9 @@ static void check_session(lua_State *L, const Session *session, int index) {
 
 void imports_fill(lua_State *L, Session *session, int index, lun_imports *imports) {
   luaL_checkstack(L, 32, NULL);
+  lua_getfield(L, index, "stub_imports");
+  if (lua_toboolean(L, -1)) lun_imports_stub(imports);
+  lua_pop(L, 1);
   if (lua_getfield(L, index, "wasi") != LUA_TNIL) {
     luaL_checktype(L, -1, LUA_TTABLE);
     wasi_add(L, session, lua_gettop(L), imports);

@@ -3,7 +3,9 @@
  * owned from call:snapshot() and err.stack, good until the session is closed. Printed, a stack is one line per frame:
  *
  *     #0  parse_value (json) 0x1f3
- *     #1  wasi_snapshot_preview1.fd_read (host) */
+ *     #1  wasi_snapshot_preview1.fd_read (host)
+ *
+ * An offset there is the module file's, as other tools count. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -147,8 +149,9 @@ static void add_frame(luaL_Buffer *buffer, const lun_frame *frame, lua_Integer n
     add_name(buffer, module);
     luaL_addchar(buffer, ')');
   }
-  if (frame->offset == LUN_NO_OFFSET) return;
-  snprintf(text, sizeof text, " 0x%" PRIx64, frame->offset);
+  const lun_module *file = lun_definition_module(frame->definition);
+  if (frame->offset == LUN_NO_OFFSET || !file) return;
+  snprintf(text, sizeof text, " 0x%" PRIx64, lun_module_file_offset(file, frame->offset));
   luaL_addstring(buffer, text);
 }
 

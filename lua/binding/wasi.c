@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /* The wasi= of lunette.instantiate: arguments, environment, folders and stdio of one instance.
  *
- *     { args = {"name", …}, env = {NAME="value"} or {"NAME=value"}, dirs = {"HOST::GUEST:ro", …} or {["/guest"]="host"},
- *       stdin = path or descriptor, stdout =, stderr =, sockets = {descriptor, …} (copied, and set to non-blocking),
+ *     { args = {"name", …}, env = {NAME="value"} or {"NAME=value"}, inherit_env = true,
+ *       dirs = {"HOST::GUEST:ro", …}, stdin = path or descriptor, stdout =, stderr =,
+ *       sockets = {descriptor, …} (copied, and set to non-blocking), listen = {"127.0.0.1:8080", …} (behind these),
  *       deterministic = true, force_fallback = true (for tests; see lunette/wasi.h) }
  *
  * A lun_wasi must outlive its store, so the session keeps it until then, with the descriptors that were opened for it. */
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -107,34 +109,23 @@ static const char *const *read_texts(lua_State *L, int index, const char *key, c
   return texts;
 }
 
-/* "HOST[::GUEST][:ro]" */
-static void read_dir(lua_State *L, const char *text, lun_wasi_dir *dir) {
-  size_t size = strlen(text);
-  const char *colons;
-  dir->read_only = size > 3 && strcmp(text + size - 3, ":ro") == 0;
-  lua_pushlstring(L, text, dir->read_only ? size - 3 : size);
-  text = lua_tostring(L, -1);
-  colons = strstr(text, "::");
-  if (!colons) {
-    dir->host = dir->guest = text;
-    return;
-  }
-  dir->guest = colons + 2;
-  dir->host = lua_pushlstring(L, text, (size_t)(colons - text));
-}
-
-static const lun_wasi_dir *read_dirs(lua_State *L, int index, size_t *count) {
+static const lun_wasi_dir *read_dirs(lua_State *L, Session *session, int index, size_t *count) {
+  lun_error error = LUN_ERROR_INIT;
   const char *const *texts = read_texts(L, index, "dirs", NULL, count);
   lun_wasi_dir *dirs;
-  luaL_checkstack(L, (int)(2 * *count) + 16, "too many folders");
+  luaL_checkstack(L, (int)(*count < INT_MAX / 2 ? *count : INT_MAX / 2) + 16, "too many folders");
   dirs = lua_newuserdatauv(L, *count * sizeof *dirs + 1, 0);
-  for (size_t i = 0; i < *count; i++) read_dir(L, texts[i], &dirs[i]);
+  for (size_t i = 0; i < *count; i++) {
+    char *text = lua_newuserdatauv(L, strlen(texts[i]) + 1, 0);
+    strcpy(text, texts[i]);
+    if (lun_wasi_dir_parse(text, &dirs[i], &error) != LUN_OK) error_raise(L, session, &error);
+  }
   return dirs;
 }
 
 static void check_keys(lua_State *L, int index) {
-  static const char *const keys[] = { "args", "env", "dirs", "stdin", "stdout", "stderr", "sockets", "deterministic",
-                                      "force_fallback" };
+  static const char *const keys[] = { "args", "env", "inherit_env", "dirs", "stdin", "stdout", "stderr", "sockets", "listen",
+                                      "deterministic", "force_fallback" };
   for (lua_pushnil(L); lua_next(L, index); lua_pop(L, 1)) {
     const char *key = lua_type(L, -2) == LUA_TSTRING ? lua_tostring(L, -2) : "?", *nearest;
     bool known = false;
@@ -152,19 +143,38 @@ static bool read_flag(lua_State *L, int index, const char *key) {
   return flag;
 }
 
-/* Copies of the descriptors, since those in the options are taken. */
-static const int *read_sockets(lua_State *L, int index, size_t *count) {
-  if (lua_getfield(L, index, "sockets") == LUA_TNIL) return NULL;
-  luaL_checktype(L, -1, LUA_TTABLE);
-  lua_Integer length = luaL_len(L, -1);
-  int list = lua_gettop(L), *sockets = lua_newuserdatauv(L, (size_t)length * sizeof *sockets + 1, 0);
+static void close_sockets(const lun_wasi_options *options) {
+  for (size_t i = 0; i < options->socket_count; i++) {
+    if (options->sockets[i] >= 0) close(options->sockets[i]);
+  }
+}
+
+/* Copies of the descriptors, since those in the options are taken, and behind them the listening ones. */
+static void read_sockets(lua_State *L, Session *session, int index, lun_wasi_options *options) {
+  lun_error error = LUN_ERROR_INIT;
+  size_t listening;
+  const char *const *addresses = read_texts(L, index, "listen", NULL, &listening);
+  lua_Integer length = 0;
+  if (lua_getfield(L, index, "sockets") != LUA_TNIL) {
+    if (lua_type(L, -1) != LUA_TTABLE) luaL_error(L, "wasi.sockets: a table expected, got %s", luaL_typename(L, -1));
+    length = luaL_len(L, -1);
+  }
+  int list = lua_gettop(L), *sockets = lua_newuserdatauv(L, ((size_t)length + listening) * sizeof *sockets + 1, 0);
   for (lua_Integer i = 1; i <= length; i++) {
     lua_geti(L, list, i);
     sockets[i - 1] = (int)luaL_checkinteger(L, -1);
     lua_pop(L, 1);
   }
-  for (; *count < (size_t)length; ++*count) sockets[*count] = fcntl(sockets[*count], F_DUPFD_CLOEXEC, 0);
-  return sockets;
+  options->sockets = sockets; /* from here on nothing of Lua's raises while they are open */
+  for (size_t *count = &options->socket_count; *count < (size_t)length; ++*count)
+    sockets[*count] = fcntl(sockets[*count], F_DUPFD_CLOEXEC, 0);
+  for (size_t i = 0; i < listening; i++) {
+    if (lun_wasi_listen(addresses[i], &sockets[options->socket_count], &error) != LUN_OK) {
+      close_sockets(options);
+      error_raise(L, session, &error);
+    }
+    options->socket_count++;
+  }
 }
 
 void wasi_add(lua_State *L, Session *session, int index, lun_imports *imports) {
@@ -179,14 +189,13 @@ void wasi_add(lua_State *L, Session *session, int index, lun_imports *imports) {
   read_stdio(L, index, box, options.stdio);
   options.args = read_texts(L, index, "args", NULL, &options.arg_count);
   options.env = read_texts(L, index, "env", "%s=%s", &options.env_count);
-  options.dirs = read_dirs(L, index, &options.dir_count);
+  options.inherit_env = read_flag(L, index, "inherit_env");
+  options.dirs = read_dirs(L, session, index, &options.dir_count);
   options.deterministic = read_flag(L, index, "deterministic");
   options.force_fallback = read_flag(L, index, "force_fallback");
-  options.sockets = read_sockets(L, index, &options.socket_count);
+  read_sockets(L, session, index, &options);
   if (lun_wasi_create(&options, &box->wasi, &error) != LUN_OK) {
-    for (size_t i = 0; i < options.socket_count; i++) {
-      if (options.sockets[i] >= 0) close(options.sockets[i]);
-    }
+    close_sockets(&options);
     error_raise(L, session, &error);
   }
   if (lun_wasi_import(box->wasi, imports, &error) != LUN_OK) error_raise(L, session, &error);

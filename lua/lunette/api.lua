@@ -10,9 +10,10 @@ local api = {}
 api.rows = {
   -- engine
   { "lunette.module", "(bytes | {file=path} | {bytes=, name=}) -> module", "decodes and validates a module" },
-  { "lunette.instantiate", "(module [, {imports=, wasi=, name=, limits=}]) -> instance",
+  { "lunette.instantiate", "(module [, {imports=, wasi=, stub_imports=, name=, limits=}]) -> instance",
     "makes an instance; imports={host, …, name=host|instance|{…}}; "
-      .. "wasi={args=,env=,dirs=,stdin=,stdout=,stderr=,sockets=,deterministic=}" },
+      .. "wasi={args=,env=,inherit_env=,dirs=,stdin=,stdout=,stderr=,sockets=,listen=,deterministic=}; "
+      .. "stub_imports=true: functions that nobody has trap when called" },
   { "lunette.host", "(module_name, {name={params={…}, results={…}, function(call, …) … end}, …}) -> host",
     "host functions, memories, tables, globals and tags for import; in a script they are offered to the guest" },
   { "lunette.memory", "({min=, max=, address=}) -> memory",
@@ -103,7 +104,7 @@ api.rows = {
   { "lunette.instances", "list of instances", "all instances made so far" },
   { "lunette.at_exit", "(f)", "calls f when the guest has ended (in a program: when the session is closed)" },
   { "lunette.stop", "([status])", "ends the run with kind exit at the next safepoint or when the callback returns" },
-  { "lunette.options", "({name={default=, help=, choices=, several=}, …}) -> {name=value}",
+  { "lunette.options", "({name={default=, help=, choices=, several=, min=}, …}) -> {name=value}",
     "declares a script's options and gives their values; choices={words}, several=true: a set of them" },
   -- output
   { "lunette.out", "{write, printf}", "the trace output: lunette.out:write(text, …), lunette.out:printf(format, …)" },

@@ -29,7 +29,7 @@ local function sorted_names(list)
   return names
 end
 
-local fields = { "choices", "default", "help", "several" }
+local fields = { "choices", "default", "help", "min", "several" }
 
 local function check_fields(name, declaration)
   local known = {}
@@ -71,9 +71,11 @@ local function chosen(owner, name, declaration, text, refuse)
   return declaration.several and set or text
 end
 
-local function value_of(owner, name, default, given, refuse)
-  if type(given) ~= "string" then return given end
-  local value, expected = readers[kind_of(default)](given)
+local function value_of(owner, name, declaration, default, given, refuse)
+  local value, expected = given, nil
+  if type(given) == "string" then value, expected = readers[kind_of(default)](given) end
+  local min = type(declaration) == "table" and declaration.min
+  if min and math.type(value) and value < min then value, expected = nil, ("at least %s"):format(min) end
   if value == nil then refuse(("%s: option %s must be %s, got \"%s\""):format(owner.name, name, expected, given)) end
   return value
 end
@@ -91,8 +93,8 @@ local function refuse_unknown(owner, declared, refuse)
 end
 
 --- The values of the declared options: { name = {default=, help=} or a default } → { name = value }. With choices={words}
--- the value is one of these, with several=true a set of them, given as "a+b". `owner` is the script
--- with the texts that it was given (owner.options), or nil in a program; what is wrong with those is no mistake of the
+-- the value is one of these, with several=true a set of them, given as "a+b"; min= is the least that a number may be. `owner`
+-- is the script with the texts that it was given (owner.options), or nil in a program; what is wrong with those is no mistake of the
 -- script's and goes to `refuse`, which raises.
 function options.read(owner, declared, refuse)
   if type(declared) ~= "table" then error("options: a table expected, got " .. type(declared), 0) end
@@ -109,7 +111,7 @@ function options.read(owner, declared, refuse)
     elseif given[name] == nil then
       values[name] = default
     else
-      values[name] = value_of(owner, name, default, given[name], refuse)
+      values[name] = value_of(owner, name, declaration, default, given[name], refuse)
     end
   end
   return values

@@ -47,6 +47,9 @@ _start() {
 ]])
     tree({ guest = fib, "run", "-s", "calltree,depth=1", "app.wasm" }, "_start() {...}\n")
     tree({ guest = fib, "run", "-s", "calltree,depth=0", "app.wasm" }, "")
+    local refused = run { guest = fib, "run", "-s", "calltree,depth=-1", "app.wasm" }
+    assert.equal('lunette: calltree: option depth must be at least 0, got "-1"\n', refused.stderr)
+    assert.equal(101, refused.status)
   end)
 
   it("shows the functions of -w alone", function()
@@ -117,9 +120,9 @@ _start() {
   } ! trap
 } ! trap
 lunette: trap: out of bounds memory access
-  at poke (app) 0x7
-  at main (app) 0x15
-  at _start (app) 0x1a
+  at poke (app) 0x32
+  at main (app) 0x40
+  at _start (app) 0x45
 ]])
     assert.equal(134, result.status)
   end)

@@ -48,6 +48,12 @@ calls  function
     counts({ guest = guest, "run", "-s", "count", "-w", "never", "app.wasm" }, "calls  function\n    0  in 0 functions\n")
   end)
 
+  it("shows no fewer functions than none", function()
+    local result = run { guest = guest, "run", "-s", "count,top=-1", "app.wasm" }
+    assert.equal('lunette: count: option top must be at least 0, got "-1"\n', result.stderr)
+    assert.equal(101, result.status)
+  end)
+
   it("is wide enough for large numbers", function()
     counts({
       guest = [[(module (func $f) (func (export "_start") (local $i i32)

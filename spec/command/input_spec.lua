@@ -64,6 +64,22 @@ describe("a guest's file", function()
     end)
   end
 
+  for _, bytes in ipairs({ "x", "#!/bin", "\0as?", "hello, w", "\1asm\1\0\0" }) do
+    fails(("may be %d bytes that are something else"):format(#bytes), {
+      files = { ["app.wasm"] = bytes },
+      "run", "app.wasm",
+      status = 65,
+      expect = "lunette: app.wasm: malformed: this is no WebAssembly module: it does not start with \\0asm\n",
+    })
+  end
+  fails("may be a little WebAssembly text", {
+    files = { ["app.wat"] = "(" },
+    "run", "app.wat",
+    status = 65,
+    expect = "lunette: app.wat: malformed: this is no WebAssembly module: it does not start with \\0asm\n"
+      .. "hint: it looks like the text format: wat2wasm makes a module of it\n",
+  })
+
   it("may be invalid", function()
     local wasm = "\0asm\1\0\0\0\1\5\1\96\0\1\127\3\2\1\0\10\4\1\2\0\11" -- a body that leaves its result out
     local result = run { files = { ["app.wasm"] = wasm }, "run", "app.wasm" }

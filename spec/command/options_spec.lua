@@ -85,7 +85,7 @@ describe("an unknown option", function()
       local result = run { "run", "--" .. option, "app.wasm" }
       assert.equal(64, result.status)
       assert.equal("lunette: unknown option --" .. option, result.stderr:match("^[^\n]*"))
-      assert.is_nil(run({ "help", "run" }).stdout:find("--" .. option, 1, true))
+      assert.is_nil(run({ "help", "run" }).stdout:find("--" .. option .. "%f[^%w-]"))
     end)
   end
 end)
@@ -101,14 +101,28 @@ describe("a value", function()
       ('lunette: bad value for --timeout: "%s"\n'):format(text)
         .. "hint: it is a number above 0 with its unit: 500us, 3ms, 2s, 1m\n")
   end
-  for _, text in ipairs({ "", "::", "::guest", "host::", ":ro", "host:::ro" }) do
+  for _, text in ipairs({
+    "", "::", "::guest", "host::", ":ro", "host:::ro", "host:r", "host::guest:wr", "host:", "a::b:c:ro",
+  }) do
     fails(("of --dir may be no folder: %q"):format(text), { "run", "--dir", text, "app.wasm" }, 64,
       ('lunette: bad value for --dir: "%s"\n'):format(text)
-        .. "hint: it looks like this: --dir HOST[::GUEST][:ro], say --dir data::/data:ro\n")
+        .. "hint: it looks like this: --dir HOST[::GUEST][:ro|rw], say --dir data::/data:ro\n")
   end
   for _, text in ipairs({ "", "NAME", "=value" }) do
     fails(("of --env may be no variable: %q"):format(text), { "run", "--env", text, "app.wasm" }, 64,
       ('lunette: bad value for --env: "%s"\nhint: it looks like this: --env NAME=VALUE\n'):format(text))
+  end
+  for _, text in ipairs({
+    "", "80", "host:", "host:http", "host:65536", ":-1", "::1:80", "[::1]80", "[::1:80", "[]:80", ":123456",
+  }) do
+    fails(("of --listen-tcp may be no address: %q"):format(text), { "run", "--listen-tcp", text, "app.wasm" }, 64,
+      ('lunette: address "%s": it looks like this: HOST:PORT, [::1]:PORT or :PORT\n'):format(text))
+  end
+  for _, args in ipairs({ { "run", "-w", "a[" }, { "list", "-w", "a[" }, { "run", "-s", "calltree", "-w", "a[" },
+                          { "check", "-s", "count", "-w", "a[" } }) do
+    args[#args + 1] = "app.wasm"
+    fails("of --where may be malformed: " .. table.concat(args, " "), args, 64,
+      'lunette: where "a[", character 2: this [ has no ]\n')
   end
   fails("of --color may be no such thing", { "run", "--color", "red", "app.wasm" }, 64,
     'lunette: bad value for --color: "red"\nhint: it is auto, always or never\n')
@@ -145,8 +159,8 @@ describe("options", function()
     local text = run({ "help", "run" }).stdout
     assert.equal(text, run({ "run", "--help" }).stdout)
     for _, name in ipairs({
-      "script", "eval", "where", "output", "dir", "env", "stdin", "argv0", "invoke", "timeout", "strict", "quiet", "color",
-      "help",
+      "script", "eval", "where", "output", "dir", "env", "inherit-env", "listen-tcp", "stdin", "argv0", "invoke",
+      "deterministic", "stub-imports", "timeout", "strict", "quiet", "color", "help",
     }) do
       assert.is_truthy(text:find("--" .. name, 1, true), name)
     end

@@ -1,7 +1,10 @@
 -- SPDX-License-Identifier: MIT
 -- lunette run: the guest's surroundings, how it ends, and the exit status of each way.
 
+local command = require("spec.support.command")
+local files = require("spec.support.files")
 local run = require("spec.support.run")
+local wat = require("spec.support.wat")
 
 -- Writes the text at `address` (its length is known) to a descriptor.
 local writer = [[
@@ -31,21 +34,26 @@ describe("the exit status", function()
   exits("-1", 255)
 
   it("of a trap is 134; the message names it, then the stack", function()
-    local result = run {
-      guest = [[(module $m (memory 1)
-        (func $poke (param $p i32) (i32.store (local.get $p) (i32.const 1)))
-        (func $main (call $poke (i32.const 0x10000)))
-        (func (export "_start") (call $main)))]],
-      "run", "app.wasm",
-    }
+    local guest = [[(module $m (memory 1)
+      (func $poke (param $p i32) (i32.store (local.get $p) (i32.const 1)))
+      (func $main (call $poke (i32.const 0x10000)))
+      (func (export "_start") (call $main)))]]
+    local result = run { guest = guest, "run", "app.wasm" }
     assert.equal(134, result.status)
     assert.equal("", result.stdout)
     assert.equal([[
 lunette: trap: out of bounds memory access
-  at poke (m) 0x7
-  at main (m) 0x11
-  at _start (m) 0x16
+  at poke (m) 0x32
+  at main (m) 0x3c
+  at _start (m) 0x41
 ]], result.stderr)
+    -- The offsets are the file's, as another tool shows them.
+    local folder <close> = files.temporary()
+    files.write(folder .. "/m.wasm", wat(guest))
+    local dump = command.run("wasm-objdump", { "-d", folder .. "/m.wasm" }).stdout
+    for offset, text in pairs({ ["32"] = "i32.store", ["3c"] = "call 0 <poke>", ["41"] = "call 1 <main>" }) do
+      assert.matches(" 0000" .. offset .. ": [%x ]*| *" .. text:gsub("%p", "%%%0"), dump)
+    end
   end)
 
   it("of a guest that uses up its stack is 134; the middle of the stack is left out", function()

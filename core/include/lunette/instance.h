@@ -61,6 +61,9 @@ LUN_API LUN_MUST_CHECK lun_status lun_imports_add(lun_imports *imports, const ch
                                                   lun_error *error);
 LUN_API LUN_MUST_CHECK lun_status lun_imports_add_instance(lun_imports *imports, const char *module, lun_instance *instance,
                                                            lun_error *error);
+/* From now on a function that a module imports and the list does not have is one that traps with its name when it is called
+ * (LUN_TRAP_UNKNOWN_IMPORT). What is there with another type stays an error, and so does a missing memory, table or global. */
+LUN_API void lun_imports_stub(lun_imports *imports);
 
 /* ---- instances ---- */
 /* `name` is what stacks show; NULL: the module's. Runs the start function. Fails with LUN_UNLINKABLE (all imports that

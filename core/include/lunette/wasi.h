@@ -32,9 +32,10 @@ typedef struct lun_wasi_options {
   size_t arg_count;
   const char *const *env;       /* "NAME=VALUE" */
   size_t env_count;
+  bool inherit_env;             /* and the variables of this process whose names are not among them */
   const lun_wasi_dir *dirs;     /* preopened as descriptors 3, 4, … */
   size_t dir_count;
-  const int *sockets;           /* handed to the guest behind the folders. Taken: closed when the guest or lun_wasi_destroy */
+  const int *sockets;           /* handed to the guest as the descriptors behind the folders, in order. Taken: closed when the guest or lun_wasi_destroy */
   size_t socket_count;          /* closes them (not where lun_wasi_create fails), and set to non-blocking */
   int stdio[3];                 /* descriptors for the guest's 0, 1, 2; they stay the caller's. Negative: closed */
   /* Before the guest writes to stdio[1] or stdio[2], under whatever number of its own; `fd` is 1 or 2. To write what came
@@ -45,6 +46,17 @@ typedef struct lun_wasi_options {
   bool deterministic;
   bool force_fallback;          /* resolve paths component by component, as on a kernel without openat2; for tests */
 } lun_wasi_options;
+
+/* From "HOST[::GUEST][:ro|rw]"; GUEST is HOST where it is left out, and may be written to where neither ro nor rw stands. Cuts
+ * the text, into which `out` points. A colon that is none of these is refused, since it may be a misspelt ro; HOST may hold
+ * single ones where GUEST follows. Fails with LUN_USAGE. */
+LUN_API LUN_MUST_CHECK lun_status lun_wasi_dir_parse(char *text, lun_wasi_dir *out, lun_error *error);
+/* Opens a listening TCP socket for `sockets` at "HOST:PORT", "[::1]:PORT" or ":PORT" (all interfaces). HOST is a number or a
+ * name; with port 0 the system chooses one. The descriptor is the caller's. Fails with LUN_USAGE where the text is none of
+ * these, with LUN_NO_INPUT where nobody can listen there. */
+LUN_API LUN_MUST_CHECK lun_status lun_wasi_listen(const char *address, int *fd, lun_error *error);
+/* Where a socket listens, as lun_wasi_listen reads it, with the number of the port; false: it is none. */
+LUN_API bool lun_wasi_address(int fd, char *text, size_t room);
 
 /* Fails with LUN_NO_INPUT where a folder cannot be opened (the message names it), LUN_NO_MEMORY. */
 LUN_API LUN_MUST_CHECK lun_status lun_wasi_create(const lun_wasi_options *options, lun_wasi **out, lun_error *error);
