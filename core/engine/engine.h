@@ -178,7 +178,7 @@ struct lun_instance {
 };
 
 /* ---- the side stack ---- */
-typedef enum RecordKind { RECORD_CALL, RECORD_BRIDGE, RECORD_HOST, RECORD_MARK } RecordKind;
+typedef enum RecordKind { RECORD_CALL, RECORD_BRIDGE, RECORD_HOST, RECORD_SAFEPOINT, RECORD_MARK } RecordKind;
 typedef enum Phase { PHASE_NONE, PHASE_BEFORE, PHASE_AFTER, PHASE_ABORT, PHASE_HOST } Phase;
 
 /* One listener's share of a call. */
@@ -199,7 +199,7 @@ struct lun_call {
   bool failed;              /* a callback of this event said lun_call_fail */
   uint32_t depth;           /* CALL, HOST: 0 = not known yet, else depth + 1 */
   uint64_t serial;          /* not 0: borrowed stacks taken in the callback at work carry it */
-  Function *function;       /* CALL, HOST: the callee */
+  Function *function;       /* CALL, HOST: the callee; SAFEPOINT: whose frame was stopped */
   union {
     void *set;              /* CALL: the listeners, frozen */
     Instance *instance;     /* BRIDGE: the caller's */
@@ -210,7 +210,7 @@ struct lun_call {
   const Definition *tail;   /* CALL in after: the callee of the tail call that ended it, or NULL */
   Slot *params;             /* CALL: saved, or NULL */
   uint32_t current;         /* CALL: the listener at work */
-  uint32_t offset;          /* CALL in abort: where this frame stands; UINT32_MAX: unknown */
+  uint32_t offset;          /* CALL in abort, SAFEPOINT: where this frame stands; UINT32_MAX: unknown */
   Hearing hearings[];       /* CALL: one per listener of the set, then trace's times, then the saved params */
 };
 
@@ -281,7 +281,7 @@ struct lun_store {
   uint32_t unwinding;       /* failures being told: their callbacks may still call the guest */
   bool timed;               /* somebody wants times (trace's) … */
   uint64_t watched_ns;      /* … and this much of the monotonic clock was spent watching, in listeners and safepoints */
-  bool at_safepoint;        /* the embedder's callback is at work: frames lie above `end` */
+  bool at_safepoint;        /* the embedder's callback is at work */
 
   lun_limits limits;        /* of what is made from now on */
   uint32_t max_runs;
@@ -352,8 +352,9 @@ uint32_t body_offset(const Definition *definition);
 LUN_MUST_CHECK lun_status invoke(Function *function, const Slot *params, Slot *results, lun_entry entry, lun_error *error);
 /* The host function's work; called by its handler. */
 LUN_MUST_CHECK lun_status host_call(Store *store, Function *function, Slot *fp);
-/* At a raised flag: what ends the run, or LUN_OK. Lowers the flag. */
-lun_status safepoint(Store *store);
+/* At a raised flag: what ends the run, or LUN_OK. Lowers the flag. `at`: where the guest stands, in a frame whose header is
+ * written; NULL: in a host function, whose record tells. */
+lun_status safepoint(Store *store, const Point *at);
 /* A record of sizeof(Record) + extra bytes, a multiple of 16; NULL: no room. The caller fills what its kind needs. */
 static inline Record *record_push(Store *store, RecordKind kind, Phase phase, Slot *fp, size_t extra) {
   Record *record = (Record *)(void *)store->record_free;

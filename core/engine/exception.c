@@ -161,7 +161,7 @@ static void describe(lun_error *error, const Exception *exception, const char *f
 }
 
 /* Tells the calls between that they are over. False: a callback has asked for the end of the run. */
-static bool leave_frames(Store *store, const Record *until, Exception *exception, const Point *point) {
+static bool leave_frames(Store *store, const Record *until, Exception *exception, const Point *point, const Point *catcher) {
   if (!has_open_call(store, until)) {
     while (store->record != until) record_pop(store);
     lun_error_clear(&store->error);
@@ -175,7 +175,7 @@ static bool leave_frames(Store *store, const Record *until, Exception *exception
   unwind(store, until, &failure, point, store->hooks->wants_stack(store));
   lun_error_clear(&failure);
   if (!atomic_load(&store->flags)) return true;
-  store->outcome = safepoint(store);
+  store->outcome = safepoint(store, catcher);
   return store->outcome == LUN_OK;
 }
 
@@ -191,7 +191,7 @@ bool exception_throw(Store *store, Exception *exception, Point point) {
     return false;
   }
   Point catcher = { walk.function, walk.fp, walk.pc, walk.offset };
-  if (!leave_frames(store, walk.record, exception, &point)) {
+  if (!leave_frames(store, walk.record, exception, &point, &catcher)) {
     store->point = catcher;
     lun_exception_release(exception);
     return false;

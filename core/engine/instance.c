@@ -121,7 +121,6 @@ static bool hold_module(Store *store, Module *module) {
 lun_status lun_instance_create(Store *store, Module *module, const lun_imports *imports, const char *name, Instance **out,
                                lun_error *error) {
   *out = NULL;
-  if (store->at_safepoint) return lun_error_set(error, LUN_USAGE, "no instance can be made at a safepoint");
   Instance *in = hold_module(store, module) ? calloc(1, sizeof *in) : NULL;
   if (!in) return no_memory(error);
   in->store = store;
@@ -182,7 +181,6 @@ void instance_free(Instance *in) {
 bool instance_has_frames(const Instance *in) {
   Store *store = in->store;
   if (!store->record) return false;
-  if (store->at_safepoint) return true;
   Walk walk = walk_from_record(store, store->record);
   do {
     if (walk.function->instance == in) return true;

@@ -6,14 +6,55 @@
 
 #include "engine.h"
 
+static void error_start(lun_error *error) {
+  error->kind = LUN_OK;
+  error->trap = LUN_TRAP_NONE;
+  error->code = 0;
+  error->offset = LUN_NO_OFFSET;
+  error->message[0] = '\0';
+  error->detail = NULL;
+  error->stack = NULL;
+  error->value = NULL;
+  error->exception = NULL;
+  error->caught = false;
+}
+
 /* ---- safepoints ---- */
 void store_raise(Store *store, uint32_t flag) {
   atomic_fetch_or(&store->flags, flag);
   atomic_store(&store->limit, 0);
 }
 
+/* The embedder's callback, which may call the guest: a record tells where the stack ends and what stands on it. */
+static lun_status visit(Store *store, const Point *at) {
+  if (at) {
+    Record *record = record_push(store, RECORD_SAFEPOINT, PHASE_HOST, at->fp, 0);
+    if (!record) return LUN_EXHAUSTED;
+    record->function = at->function;
+    record->offset = at->function->callback ? UINT32_MAX : at->pc ? offsets_find(at->function, at->pc) : at->offset;
+  }
+  uint64_t tail_of = store->tail_of, stopped = lun_store_clock_stop(store);
+  lun_error error;
+  error_start(&error);
+  store->tail_of = 0;
+  store->at_safepoint = true;
+  lun_status status = store->on_safepoint(store->on_safepoint_self, &error);
+  store->at_safepoint = false;
+  store->tail_of = tail_of;
+  lun_store_clock_go(store, stopped);
+  if (at) record_pop(store);
+  if (status == LUN_OK) {
+    lun_error_clear(&error);
+    return LUN_OK;
+  }
+  lun_error_set(&error, status, "%s", lun_status_name(status));
+  lun_error_clear(&store->error);
+  store->error = error;
+  return status;
+}
+
 /* INTERRUPT, EXPIRE, STOP, LISTENER and CLOSE stay raised until the outermost run is over: every run ends. */
-lun_status safepoint(Store *store) {
+lun_status safepoint(Store *store, const Point *at) {
   store->pending = 0;
   atomic_store(&store->limit, store->true_limit);
   uint32_t flags = atomic_fetch_and(&store->flags, ~(uint32_t)FLAG_POKE);
@@ -28,31 +69,10 @@ lun_status safepoint(Store *store) {
   if (flags & FLAG_INTERRUPT) return lun_error_set(&store->error, LUN_INTERRUPTED, "interrupted");
   if (flags & FLAG_EXPIRE) return lun_error_set(&store->error, LUN_TIMEOUT, "the deadline has passed");
   if (flags & FLAG_CLOSE) return lun_error_set(&store->error, LUN_EXIT, "the instance was closed");
-  if (flags & FLAG_POKE && store->on_safepoint && !store->at_safepoint) {
-    store->at_safepoint = true;
-    uint64_t stopped = lun_store_clock_stop(store);
-    lun_status status = store->on_safepoint(store->on_safepoint_self, &store->error);
-    lun_store_clock_go(store, stopped);
-    store->at_safepoint = false;
-    if (status != LUN_OK) return lun_error_set(&store->error, status, "%s", lun_status_name(status)), status;
-  }
-  return LUN_OK;
+  return flags & FLAG_POKE && store->on_safepoint && !store->at_safepoint ? visit(store, at) : LUN_OK;
 }
 
 /* ---- host functions ---- */
-static void error_start(lun_error *error) {
-  error->kind = LUN_OK;
-  error->trap = LUN_TRAP_NONE;
-  error->code = 0;
-  error->offset = LUN_NO_OFFSET;
-  error->message[0] = '\0';
-  error->detail = NULL;
-  error->stack = NULL;
-  error->value = NULL;
-  error->exception = NULL;
-  error->caught = false;
-}
-
 /* What a run can fail with. */
 static bool is_kind_of_run(lun_status kind) { return (kind >= LUN_TRAP && kind <= LUN_LISTENER) || kind == LUN_NO_MEMORY; }
 
@@ -159,7 +179,6 @@ Slot *stack_end(const Store *store) {
 lun_status invoke(Function *function, const Slot *params, Slot *results, lun_entry entry, lun_error *error) {
   Store *store = function->store;
   const Type *type = function->type;
-  if (store->at_safepoint) return lun_error_set(error, LUN_USAGE, "the guest cannot be called from a safepoint");
   if (function->instance && function->instance->is_closed) return lun_error_set(error, LUN_USAGE, "the instance is closed");
   if (store->runs >= store->max_runs)
     return lun_error_set(error, LUN_EXHAUSTED, "more than %u runs inside one another", (unsigned)store->max_runs);

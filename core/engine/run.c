@@ -42,7 +42,11 @@ static COLD lun_status check_entry(const Word *pc, Slot *fp, Store *store) {
   const Function *function = (const Function *)pc;
   /* The limit says it, not the flags: another thread raises them first and the limit after, and what it raised may have been
    * dealt with in between. */
-  lun_status status = limit_of(store) == 0 || store->pending ? safepoint(store) : LUN_OK;
+  lun_status status = LUN_OK;
+  if (limit_of(store) == 0 || store->pending) {
+    const Point at = { (Function *)pc, fp, NULL, function->callback ? UINT32_MAX : body_offset(function->definition) };
+    status = safepoint(store, &at);
+  }
   if (status == LUN_OK && (uintptr_t)(fp + function->frame_slots) > store->true_limit) status = LUN_EXHAUSTED;
   if (status != LUN_OK) refuse(pc, fp, store, status);
   return status;
@@ -146,10 +150,11 @@ HANDLER(CLOSED) {
 
 /* Runs what the callbacks asked for; true: the run ends, at this frame. */
 static COLD bool end_asked(Store *store, Function *function, Slot *fp, uint32_t offset) {
-  lun_status status = safepoint(store);
+  const Point at = { function, fp, NULL, offset };
+  lun_status status = safepoint(store, &at);
   if (status == LUN_OK) return false;
   store->outcome = status;
-  store->point = (Point){ function, fp, NULL, offset };
+  store->point = at;
   return true;
 }
 
@@ -219,12 +224,13 @@ HANDLER(ENTER_TRACED) {
 
 /* An after has asked for the end. The call is over: its caller's frame is where the run ends. True: it goes on. */
 static COLD bool settle_after(Store *store, const Record *record) {
-  const Function *function = record->function;
+  Function *function = record->function;
   Slot *fp = record->fp;
   const Word *ret = record->ret;
-  lun_status status = safepoint(store);
-  if (status == LUN_OK) return true;
   fp[-1] = of_pointer(ret);
+  const Point at = { function, fp, NULL, UINT32_MAX };
+  lun_status status = safepoint(store, &at);
+  if (status == LUN_OK) return true;
   refuse(&function->entry, fp, store, status);
   return false;
 }
@@ -280,7 +286,10 @@ static __attribute__((noinline)) HostOutcome run_host(const Word *pc, Slot *fp, 
   if (UNLIKELY((uintptr_t)(fp + function->frame_slots) > limit_of(store)) && check_entry(pc, fp, store) != LUN_OK)
     return HOST_FAILED;
   lun_status status = host_call(store, function, fp);
-  if (LIKELY(status == LUN_OK) && UNLIKELY(store->pending)) status = safepoint(store);
+  if (LIKELY(status == LUN_OK) && UNLIKELY(store->pending)) {
+    const Point at = { function, fp, NULL, UINT32_MAX };
+    status = safepoint(store, &at);
+  }
   if (LIKELY(status == LUN_OK)) return HOST_RETURNS;
   return host_failed(store, function, fp, status);
 }
@@ -399,10 +408,11 @@ static __attribute__((noinline)) Slot *tail_frame(const Word *record, Slot *fp, 
     fp[-1] = of_pointer(closed->ret);
     record_pop(store);
     if (UNLIKELY(store->pending)) {
-      lun_status status = safepoint(store);
+      const Point at = { owner, fp, NULL, record->offset };
+      lun_status status = safepoint(store, &at);
       if (status != LUN_OK) {
         store->outcome = status;
-        store->point = (Point){ owner, fp, NULL, record->offset };
+        store->point = at;
         return NULL;
       }
     }
@@ -462,12 +472,14 @@ HANDLER(RETURN1) {
 /* ---- branches; backwards with a safepoint ---- */
 COLD void run_poll(ARGUMENTS) {
   const Word *to = pc + (int64_t)base;
-  lun_status status = safepoint(store);
+  Function *function = code_owner(store, pc);
+  const Point at = { function, fp, pc, UINT32_MAX };
+  lun_status status = safepoint(store, &at);
   if (status != LUN_OK) {
     base = status;
     return fail(pc, fp, mem, size, store, base);
   }
-  const Instance *instance = code_owner(store, pc)->instance;
+  const Instance *instance = function->instance;
   mem = memory_data(instance), size = memory_bytes(instance);
   GO(to);
 }

@@ -188,7 +188,7 @@ enum { WAIT_FDS = 64 };
 /* What has been asked of the run, told as an error of the waiting host function. */
 static lun_status wait_flags(Store *store, lun_error *error) {
   if (!atomic_load(&store->flags)) return LUN_OK;
-  lun_status status = safepoint(store);
+  lun_status status = safepoint(store, NULL);
   if (status == LUN_OK) return LUN_OK;
   if (error && error->kind == LUN_OK) *error = store->error;
   else lun_error_clear(&store->error);

@@ -9,7 +9,7 @@ const Word *true_return_past(const Slot *fp, Record **record) {
   const Word *ret;
   Record *at = *record;
   do {
-    while (at->fp != fp || at->kind == RECORD_HOST) at = at->prev;
+    while (at->fp != fp || at->kind == RECORD_HOST || at->kind == RECORD_SAFEPOINT) at = at->prev;
     ret = at->ret;
     at = at->prev;
   } while (is_patched(ret));
@@ -36,7 +36,7 @@ Walk walk_from_record(Store *store, Record *record) {
                 .offset = UINT32_MAX };
   if (record->kind == RECORD_CALL && record->phase == PHASE_BEFORE && !record->function->callback)
     walk.offset = body_offset(record->function->definition);
-  else if (record->kind == RECORD_CALL && record->phase == PHASE_ABORT)
+  else if (record->kind == RECORD_SAFEPOINT || (record->kind == RECORD_CALL && record->phase == PHASE_ABORT))
     walk.offset = record->offset;
   look_ahead(&walk);
   return walk;

@@ -12,6 +12,7 @@
 #define LUN_OUTPUT_H
 
 #include <stdalign.h>
+#include <pthread.h>
 #include <stdatomic.h>
 #include <sys/types.h>
 
@@ -150,7 +151,20 @@ void output_fail(lun_output *output, int failure);
 /* Closes the destination and frees the output, which no thread uses any more. */
 void output_destroy(lun_output *output);
 
+/* ---- watches (watch.c) ---- */
+typedef struct Watches {
+  int fd;               /* epoll set of what they wait for */
+  pthread_mutex_t lock; /* held while they are told */
+} Watches;
+
+/* 0, or a negative errno. */
+int watches_init(Watches *watches);
+void watches_clear(Watches *watches);
+/* The writer's thread, when the set is readable: tells those that are due. */
+void watches_serve(Watches *watches);
+
 /* ---- the writer (writer.c) ---- */
+Watches *writer_watches(lun_writer *writer);
 /* Any thread, async-signal-safe: runs the writer's service soon. */
 void writer_call(lun_writer *writer);
 /* Any thread: hands a new output over. */

@@ -32,7 +32,8 @@ struct lun_writer {
   uv_thread_t thread;
   int call_fd;                     /* eventfd: something is to be done */
   int ready_fd;                    /* epoll set of the destinations that would have to wait */
-  uv_poll_t call, ready;
+  Watches watches;                 /* of the threads that run guests */
+  uv_poll_t call, ready, due;
   uv_timer_t tick, deadline;
   uv_signal_t interrupt, terminate;
   unsigned signals;
@@ -43,6 +44,8 @@ struct lun_writer {
   _Atomic pid_t thread_id;
   _Atomic uint32_t rescue_asked, rescue_done;
 };
+
+Watches *writer_watches(lun_writer *writer) { return &writer->watches; }
 
 void writer_call(lun_writer *writer) {
   uint64_t one = 1;
@@ -170,6 +173,12 @@ static void on_ready(uv_poll_t *poll, int status, int events) {
   writer_serve(poll->data, false);
 }
 
+static void on_due(uv_poll_t *poll, int status, int events) {
+  lun_writer *writer = poll->data;
+  (void)status, (void)events;
+  watches_serve(&writer->watches);
+}
+
 static void on_tick(uv_timer_t *timer) {
   writer_serve(timer->data, true);
 }
@@ -240,6 +249,10 @@ static int watch_all(lun_writer *writer) {
   writer->ready_fd = epoll_create1(EPOLL_CLOEXEC);
   failure = watch_descriptor(writer, &writer->ready, writer->ready_fd, on_ready);
   if (failure) return failure;
+  failure = watches_init(&writer->watches);
+  if (failure) return uv_translate_sys_error(-failure);
+  failure = watch_descriptor(writer, &writer->due, writer->watches.fd, on_due);
+  if (failure) return failure;
   failure = uv_timer_init(&writer->loop, &writer->tick);
   if (failure) return failure;
   writer->tick.data = writer;
@@ -272,6 +285,7 @@ static void writer_free(lun_writer *writer) {
   uv_loop_close(&writer->loop);
   if (writer->call_fd >= 0) close(writer->call_fd);
   if (writer->ready_fd >= 0) close(writer->ready_fd);
+  watches_clear(&writer->watches);
   free(writer);
 }
 
@@ -281,7 +295,7 @@ lun_status lun_writer_create(const lun_writer_options *options, lun_writer **out
   if (!writer) return lun_error_set(error, LUN_NO_MEMORY, "out of memory for the writer thread");
   if (options) writer->options = *options;
   writer->has_barrier = barrier_prepare();
-  writer->call_fd = writer->ready_fd = -1;
+  writer->call_fd = writer->ready_fd = writer->watches.fd = -1;
   int failure = loop_init(&writer->loop);
   if (failure) {
     free(writer);
