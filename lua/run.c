@@ -32,6 +32,7 @@ typedef struct Run {
   int stdin_fd;
   bool shares_file[3];        /* the trace goes to the same open file as the guest's descriptor */
   _Atomic int signal_number;  /* the first that asked for the end */
+  atomic_bool expired;        /* the deadline has passed */
   bool about_module;          /* the error is about the module's file: messages name it */
   lun_error error;
 } Run;
@@ -49,6 +50,7 @@ static void on_signal(void *self, int number, unsigned count) {
 
 static void on_deadline(void *self) {
   Run *run = self;
+  atomic_store(&run->expired, true);
   lun_store_expire(run->store);
 }
 
@@ -180,7 +182,7 @@ static lun_status open_output(Run *run) {
 /* The exit status where a script stopped everything; that has been said. */
 static int load_scripts(Run *run) {
   binding_loan loan = {
-    .store = run->store, .output = run->output, .strict = run->options->strict, .message = on_message, .self = run,
+    .store = run->store, .writer = run->writer, .output = run->output, .strict = run->options->strict, .message = on_message, .self = run,
   };
   Request request = { .options = run->options, .module = run->module };
   if (state_open(&run->state, &loan, &run->error) != LUN_OK) return 0;
@@ -224,6 +226,17 @@ static int tell_end(Run *run, lun_status status) {
     return 128 + SIGTERM;
   }
   return report_error(&run->error, run->about_module ? run->path : NULL);
+}
+
+/* After the guest has ended: at_exit, and what goes on in the script loop. *at_exit is the exit status where --strict minds a
+ * failure. A signal or the deadline ends this as it would have ended the guest. */
+static lun_status finish(Run *run, lun_status status, int *at_exit) {
+  *at_exit = state_call(&run->state, "run", "finish", NULL);
+  int number = atomic_load(&run->signal_number);
+  bool expired = atomic_load(&run->expired);
+  if ((status != LUN_OK && status != LUN_EXIT) || (!number && !expired)) return status;
+  lun_error_clear(&run->error);
+  return lun_error_set(&run->error, number ? LUN_INTERRUPTED : LUN_TIMEOUT, "interrupted");
 }
 
 /* Whether all of the trace was written; 0 or 74. */
@@ -274,7 +287,7 @@ int run_command(const Options *options) {
   lun_status status = run_steps(&run, &exit_status);
   bool ran = run.instance || (status >= LUN_TRAP && status <= LUN_LISTENER);
   if (ran) lun_store_resume(run.store);
-  if (ran && run.state.lua && !exit_status) at_exit = state_call(&run.state, "run", "finish", NULL);
+  if (ran && run.state.lua && !exit_status) status = finish(&run, status, &at_exit);
   if (run.output) lun_output_flush(run.output);
   int ended = exit_status ? exit_status : tell_end(&run, status);
   state_release(&run.state);

@@ -36,6 +36,7 @@ LUN_API int luaopen_lunette_core(lua_State *L);
 /* What the session uses and does not own. */
 typedef struct binding_loan {
   lun_store *store;
+  lun_writer *writer;           /* watches the script loop; NULL: there is none */
   lun_output *output;           /* print, lunette.out; NULL: they are dropped */
   bool strict;                  /* on_error defaults to "stop"; a where that matches nothing is an error */
   /* Told each message about a listener that failed, a where that matches nothing …: lines without "lunette: " and without

@@ -38,7 +38,7 @@ typedef struct Head {
 
 extern const Class session_class, module_class, instance_class, function_class, memory_class, global_class, table_class,
     definition_class, call_class, stack_class, frame_class, error_class, attachment_class, where_class, host_class,
-    tag_class, exception_class, pairing_class, aggregation_class;
+    tag_class, exception_class, pairing_class, aggregation_class, timer_class;
 
 void class_register(lua_State *L, const Class *class);
 /* Pushes a zeroed userdata of `size` bytes with its head filled in. */
@@ -114,6 +114,7 @@ struct Session {
   int instances;             /* anchor: list of instances */
   Owned owned;               /* ring */
   struct WasiBox *wasis;
+  struct Loop *loop;         /* loop.h; NULL until something needs it */
 };
 enum { ANCHORS = 1, TEXT_HANDLER = 2, HOST_HANDLER = 3, BOTTOM = 3 };  /* indexes on the session's threads */
 
@@ -137,6 +138,8 @@ void session_message(Session *session, const char *text);
 /* Whether guest memory, globals and tables may be written now: by host functions, and by a program of one's own. Raises
  * where not. */
 void session_check_write(lua_State *L, Session *session, const char *what);
+/* Makes session->writer where there is none. False: it cannot be made. */
+bool session_open_writer(Session *session, lun_error *error);
 /* Bytes for the trace output, opened at the first; false: writing has failed. */
 bool session_write(Session *session, const void *bytes, size_t size, lun_error *error);
 
@@ -311,5 +314,8 @@ int core_aggregate_write(lua_State *L);
 int core_wasi_functions(lua_State *L);
 int core_wasi_errno(lua_State *L);
 int core_error(lua_State *L);
+int core_timer(lua_State *L);
+int core_luv(lua_State *L);
+int core_luv_function(lua_State *L);
 
 #endif

@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "objects.h"
+#include "loop.h"
 
 static const char sessions_key; /* registry: weak table Session * → its userdata */
 
@@ -183,6 +183,7 @@ void binding_adopt(lua_State *L, const binding_loan *loan) {
   Session *session = session_new(L);
   session->is_loan = true;
   session->store = loan->store;
+  session->writer = loan->writer;
   session->output = loan->output;
   session->strict = loan->strict;
   session->message = loan->message;
@@ -200,6 +201,7 @@ static void owned_clear(Session *session) {
  * used. */
 static void session_end(Session *session, lun_error *error) {
   session->closed = true;
+  loop_close(session);
   owned_clear(session);
   if (session->is_loan) return;
   lun_store_destroy(session->store);
@@ -213,13 +215,22 @@ static void session_end(Session *session, lun_error *error) {
   session->output_path = NULL;
 }
 
+/* session:check_close(): raises where it can't be closed now */
+static int session_check_close(lua_State *L) {
+  const Session *session = object_check_closed(L, 1, &session_class);
+  if (session->closed) return 0;
+  if (session->is_loan) return luaL_error(L, "this session is the command's: it can't be closed");
+  if (session->loop && session->loop->running) return luaL_error(L, "a session can't be closed from its script loop");
+  if (session->level > 0 || session->context != CONTEXT_PROGRAM)
+    return luaL_error(L, "a session can't be closed while its guest runs");
+  return 0;
+}
+
 static int session_close(lua_State *L) {
   Session *session = object_check_closed(L, 1, &session_class);
   lun_error error = LUN_ERROR_INIT;
+  session_check_close(L);
   if (session->closed) return 0;
-  if (session->is_loan) return luaL_error(L, "this session is the command's: it can't be closed");
-  if (session->level > 0 || session->context != CONTEXT_PROGRAM)
-    return luaL_error(L, "a session can't be closed while its guest runs");
   session_end(session, &error);
   if (error.kind != LUN_OK) return error_raise(L, session, &error);
   return 0;
@@ -241,6 +252,7 @@ void binding_release(lua_State *L, int index) {
   Session *session = object_to(L, index, &session_class);
   if (!session || session->closed) return;
   session->closed = true;
+  loop_close(session);
   owned_clear(session);
 }
 
@@ -306,10 +318,17 @@ void session_message(Session *session, const char *text) {
   fprintf(stderr, "lunette: %s\n", text);
 }
 
+bool session_open_writer(Session *session, lun_error *error) {
+  if (session->writer) return true;
+  if (!session->is_loan) return lun_writer_create(NULL, &session->writer, error) == LUN_OK;
+  lun_error_set(error, LUN_USAGE, "there is no script loop here");
+  return false;
+}
+
 static bool session_open_output(Session *session, lun_error *error) {
   lun_output_options options = { .path = session->output_path, .fd = session->output_fd };
   if (session->is_loan || session->writer_failed) return false;
-  if (!session->writer && lun_writer_create(NULL, &session->writer, error) != LUN_OK) return false;
+  if (!session_open_writer(session, error)) return false;
   return lun_output_open(session->writer, &options, &session->output, error) == LUN_OK;
 }
 
@@ -418,15 +437,23 @@ static int session_tostring(lua_State *L) {
   return 1;
 }
 
+static int session_get_loop_failures(lua_State *L) {
+  const Session *session = session_check(L, 1);
+  lua_pushinteger(L, session->loop ? (lua_Integer)session->loop->failures : 0);
+  return 1;
+}
+
 static const Field fields[] = {
   { "closed", session_get_closed, NULL },       { "strict", session_get_strict, NULL },
   { "instances", session_get_instances, NULL }, { "is_loan", session_get_is_loan, NULL },
+  { "loop_failures", session_get_loop_failures, NULL },
   { NULL, NULL, NULL },
 };
 static const luaL_Reg methods[] = {
-  { "close", session_close }, { "write", session_write_text }, { "flush", session_flush },
-  { "message", session_tell }, { "stop", session_stop },
-  { "fuel", session_fuel }, { NULL, NULL },
+  { "close", session_close }, { "check_close", session_check_close }, { "write", session_write_text },
+  { "flush", session_flush }, { "message", session_tell }, { "stop", session_stop }, { "fuel", session_fuel },
+  { "run_loop", session_run_loop }, { "stop_loop", session_stop_loop }, { "settle_loop", session_settle_loop },
+  { "loop_has_work", session_loop_has_work }, { NULL, NULL },
 };
 static const luaL_Reg metamethods[] = {
   { "__gc", session_gc }, { "__close", session_close }, { "__tostring", session_tostring }, { NULL, NULL },

@@ -103,6 +103,10 @@ api.rows = {
   { "lunette.guest", "instance | nil", "the instance of the command's module, once it is made" },
   { "lunette.instances", "list of instances", "all instances made so far" },
   { "lunette.at_exit", "(f)", "calls f when the guest has ended (in a program: when the session is closed)" },
+  { "lunette.every", "(ms, f) -> timer", "calls f(timer) every ms milliseconds, while the guest runs or waits, until timer:stop()" },
+  { "lunette.delay", "(ms, f) -> timer", "calls f(timer) once, in ms milliseconds" },
+  { "lunette.uv", "luv", "luv on lunette's own loop: its callbacks run while the guest runs or waits (needs lua-luv)" },
+  { "lunette.linger", "(ms)", "timers and handles may go on for so long after the guest's end; else they are closed" },
   { "lunette.stop", "([status])", "ends the run with kind exit at the next safepoint or when the callback returns" },
   { "lunette.options", "({name={default=, help=, choices=, several=, min=}, …}) -> {name=value}",
     "declares a script's options and gives their values; choices={words}, several=true: a set of them" },
@@ -204,6 +208,9 @@ api.rows = {
   { "call:stack", "() -> stack", "the stack, valid inside the callback" },
   { "call:snapshot", "() -> stack", "a copy of the stack, to keep" },
   { "call:keep", "() -> table", "what is known of the call now, to keep" },
+  -- timer
+  { "timer.active", "boolean", "whether it will call again" },
+  { "timer:stop", "()", "no more calls" },
   -- stack, frame
   { "stack.omitted", "integer", "frames left out of a snapshot" },
   { "frame.definition", "definition", "whose frame it is" },

@@ -72,6 +72,7 @@ local function environment(session, api)
   end
   function env.require(name)
     if name == "lunette" then return api end
+    if name == "luv" then return api.uv end
     return require(name)
   end
   function env.load(chunk, name, mode, ...)

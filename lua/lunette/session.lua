@@ -8,6 +8,7 @@
 local aggregate = require("lunette.aggregate")
 local Owner = require("lunette.owner")
 local core = require("lunette.core")
+local loop = require("lunette.loop")
 local options = require("lunette.options")
 local reading = require("lunette.reading")
 local render = require("lunette.render")
@@ -171,6 +172,8 @@ function calls.reload(session, _, wanted)
   return script.reload(session, Owner.find(session.scripts, "reload", wanted)):object(session)
 end
 
+calls.every, calls.delay, calls.linger = loop.every, loop.delay, loop.linger
+
 function calls.stop(session, _, status) session:open():stop(status) end
 function calls.fuel(session, _, left) return session:open():fuel(left) end
 function calls.options(session, owner, declared)
@@ -202,6 +205,7 @@ function fields.state(session, owner) return owner and owner.state or session.st
 for _, name in ipairs({ "elapsed", "self_time", "stack_depth", "memory_size", "caller" }) do
   fields[name] = function() return reading.words[name] end
 end
+function fields.uv(session, owner) return loop.uv(session, owner) end
 function fields.where(session) return session.default_where or "*" end
 
 -- ---- the API table ----
@@ -380,8 +384,12 @@ function Session:print_aggregations(owner)
   self.aggregations = kept
 end
 
---- The guest has ended. Gives how many at_exit callbacks failed.
-function Session:finish() return self:run_exits(nil) end
+--- The guest has ended. Gives how many callbacks failed, of at_exit and of the loop, and what has cut the loop short.
+function Session:finish()
+  local failures = self:run_exits(nil)
+  local ended = loop.settle(self)
+  return failures + self.core.loop_failures, ended
+end
 
 --- Takes away what a script has put to work, what it gave to at_exit unheard.
 function Session:release(owner)
@@ -398,7 +406,8 @@ end
 function Session:close()
   local inner = self.core
   if not inner or inner.closed then return end
-  if not inner.is_loan then self:finish() end
+  inner:check_close()
+  self:finish()
   inner:close()
   self.guest = nil
   self.attached, self.exits, self.aggregations = {}, {}, {}
@@ -412,7 +421,7 @@ end
 
 local function new(fresh)
   fresh.attached, fresh.attached_limit, fresh.exits, fresh.scripts, fresh.state = {}, 16, {}, {}, {}
-  fresh.aggregations = {}
+  fresh.aggregations, fresh.lingers = {}, {}
   local session = setmetatable(fresh, Session)
   session.api = session:api_for(nil)
   return session

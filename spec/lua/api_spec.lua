@@ -20,7 +20,7 @@ describe("lunette.api", function()
   it("lists the module's fields", function()
     local session = guest.session()
     local live = {} -- at first what is read when asked for
-    for name in ("guest instances scripts state where elapsed self_time stack_depth memory_size caller"):gmatch("%S+") do
+    for name in ("guest instances scripts state uv where elapsed self_time stack_depth memory_size caller"):gmatch("%S+") do
       live[name] = "."
     end
     for name in pairs(session) do live[name] = "." end

@@ -48,9 +48,10 @@ typedef struct lun_watch lun_watch;
  * writer's thread; lun_store_poke is what it is for. It waits for nothing until it is armed. Fails with LUN_NO_MEMORY. */
 LUN_API LUN_MUST_CHECK lun_status lun_watch_create(lun_writer *writer, int fd, void (*on_due)(void *self), void *self,
                                                    lun_watch **out, lun_error *error);
-/* From now on: once fd is readable, or the monotonic clock has come to `deadline_ns` (UINT64_MAX: never), on_due is called,
- * at most once for each of the two. Arming again replaces what was; to be done after each turn of the loop. One thread. */
-LUN_API void lun_watch_arm(lun_watch *watch, uint64_t deadline_ns);
+/* From now on: once fd is readable (if `with_fd`), or the monotonic clock has come to `deadline_ns` (UINT64_MAX: never), on_due
+ * is called, at most once for each of the two. Arming again replaces what was; to be done after each turn of the loop. One
+ * thread. */
+LUN_API void lun_watch_arm(lun_watch *watch, bool with_fd, uint64_t deadline_ns);
 /* Before the writer goes. on_due is called no more when it returns; not from within on_due. NULL is ignored. */
 LUN_API void lun_watch_destroy(lun_watch *watch);
 

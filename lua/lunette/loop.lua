@@ -1,0 +1,103 @@
+-- SPDX-License-Identifier: MIT
+--- The API on the script loop: timers, lunette.uv, lunette.linger.
+--
+-- What a script has started belongs to it and goes when it is unloaded; what a program has started, with its session.
+
+local core = require("lunette.core")
+
+local loop = {}
+
+local LONGEST = 1 << 53 -- milliseconds
+
+-- A whole number of milliseconds, rounded up.
+local function milliseconds(name, ms, least)
+  if type(ms) ~= "number" or not (ms >= least and ms <= LONGEST) then
+    local got = type(ms) == "number" and tostring(ms) or type(ms)
+    error(("%s: milliseconds from %d on expected, got %s"):format(name, least, got), 0)
+  end
+  return math.ceil(ms)
+end
+
+local function timer(session, owner, name, ms, repeats, f)
+  ms = milliseconds(name, ms, repeats and 1 or 0)
+  if type(f) ~= "function" then error(("%s: a function expected, got %s"):format(name, type(f)), 0) end
+  if not owner then return core.timer(session:open(), ms, repeats, f) end
+  local timers = owner.timers
+  if not timers then
+    timers = setmetatable({}, { __mode = "k" })
+    owner.timers = timers
+    owner:charge(function()
+      for one in pairs(timers) do one:stop() end
+    end)
+  end
+  local made = core.timer(session:open(), ms, repeats, f)
+  timers[made] = true
+  return made
+end
+
+function loop.every(session, owner, ms, f) return timer(session, owner, "every", ms, true, f) end
+function loop.delay(session, owner, ms, f) return timer(session, owner, "delay", ms, false, f) end
+
+--- For so long after the guest's end the loop may go on.
+function loop.linger(session, owner, ms)
+  ms = milliseconds("linger", ms, 0)
+  session:open()
+  local key = owner or session
+  if owner and not session.lingers[key] then
+    owner:charge(function() session.lingers[key] = nil end)
+  end
+  session.lingers[key] = ms
+end
+
+-- ---- luv ----
+local function close_all(uv, handles)
+  for handle in pairs(handles) do
+    local good, closing = pcall(uv.is_closing, handle)
+    if good and not closing then uv.close(handle) end
+  end
+end
+
+-- What is not luv's to do on a loop that is lunette's.
+local function own_functions(inner, uv, handles)
+  function uv.run(mode) return inner:run_loop(mode) end
+  function uv.stop() inner:stop_loop() end
+  function uv.loop_alive() return inner:loop_has_work() end
+  function uv.loop_close() error("uv.loop_close: the loop is lunette's", 2) end
+  function uv.walk(visit)
+    local list = {}
+    for handle in pairs(handles) do list[#list + 1] = handle end
+    for _, handle in ipairs(list) do visit(handle) end
+  end
+end
+
+--- luv on the session's loop, as this owner sees it: the handles that it makes are noted for it.
+function loop.uv(session, owner)
+  local inner, keeper = session:open(), owner or session
+  local known = keeper.uv
+  if known and known.inner == inner then return known.uv end
+  local uv, handles = {}, setmetatable({}, { __mode = "k" })
+  for name, value in pairs(core.luv(inner)) do
+    if type(value) == "function" then uv[name] = core.luv_function(inner, value, handles)
+    elseif name ~= "_loop" then uv[name] = value end
+  end
+  own_functions(inner, uv, handles)
+  keeper.uv = { inner = inner, uv = uv, handles = handles }
+  if owner then owner:charge(function() close_all(uv, handles) end) end
+  return uv
+end
+
+--- The guest has ended: the loop goes on for as long as was asked for, and until what was written is out; then all is
+-- closed. Gives the kind of what has cut that short, or nil.
+function loop.settle(session)
+  local inner, longest = session.core, 0
+  for _, ms in pairs(session.lingers) do longest = math.max(longest, ms) end
+  session.lingers = {}
+  local ended = inner:settle_loop(longest)
+  for _, owner in ipairs(session.scripts) do
+    if owner.uv then close_all(owner.uv.uv, owner.uv.handles) end
+  end
+  if session.uv then close_all(session.uv.uv, session.uv.handles) end
+  return ended
+end
+
+return loop
