@@ -34,7 +34,8 @@ local function settle(handles)
   uv.run("nowait")
 end
 
--- options: stdin = text, env = {NAME = value | false}, only_env = true (nothing inherited), cwd = folder,
+-- options: stdin = text, stdin_open = true (its end never comes), env = {NAME = value | false}, only_env = true (nothing
+-- inherited), cwd = folder,
 -- timeout = seconds (60; then SIGKILL), stdout/stderr = an open descriptor in place of a pipe,
 -- on_stderr = function(chunk, kill) called as text comes.
 function command.run(program, args, options)
@@ -81,11 +82,12 @@ function command.run(program, args, options)
     collect(stderr, err)
   end
   if options.stdin and #options.stdin > 0 then
-    stdin:write(options.stdin, function() stdin:close() end)
-  else
+    stdin:write(options.stdin, function() if not options.stdin_open then stdin:close() end end)
+  elseif not options.stdin_open then
     stdin:close()
   end
-  settle({ timer, stdin, stdout, stderr })
+  settle({ timer, stdout, stderr, not options.stdin_open and stdin or nil })
+  if options.stdin_open then stdin:close() end
   process:close()
   uv.run("nowait")
   result.stdout, result.stderr = table.concat(out), table.concat(err)

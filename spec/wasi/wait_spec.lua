@@ -140,6 +140,79 @@ describe("poll_oneoff", function()
   end)
 end)
 
+describe("the script loop goes on while a guest waits", function()
+  after_each(guest.close_all)
+
+  local function beats(app, count, then_do)
+    local struck = 0
+    app.lunette.every(1, function(timer)
+      struck = struck + 1
+      if struck < count then return end
+      timer:stop()
+      then_do()
+    end)
+    return function() return struck end
+  end
+
+  it("in a read from a pipe", function()
+    local pipe = uv.pipe({ nonblock = false }, { nonblock = false })
+    local app = wasi.open({ stdin = pipe.read })
+    local struck = beats(app, 3, function() uv.fs_write(pipe.write, "abc") end)
+    local errno, count, text = app.fd_read(0, { 8 })
+    assert.same({ "ESUCCESS", 3, "abc", 3 }, { errno, count, text, struck() })
+    guest.close_all()
+    uv.fs_close(pipe.read)
+    uv.fs_close(pipe.write)
+  end)
+
+  it("in a write to a full pipe", function()
+    local pipe = uv.pipe({ nonblock = false }, { nonblock = true })
+    local app = wasi.open({ stdout = pipe.write })
+    while uv.fs_write(pipe.write, ("x"):rep(4096)) do end
+    local struck = beats(app, 3, function() uv.fs_read(pipe.read, 65536) end)
+    assert.same({ "ESUCCESS", 2, 3 }, { app.fd_write(1, { "ab" }), 2, struck() })
+    guest.close_all()
+    uv.fs_close(pipe.read)
+    uv.fs_close(pipe.write)
+  end)
+
+  it("in poll_oneoff, with sockets and timers of luv's too", function()
+    local pipe = uv.pipe({ nonblock = false }, { nonblock = false })
+    local app = wasi.open({ stdin = pipe.read })
+    local net, got = app.lunette.uv, nil
+    local server = net.new_tcp()
+    server:bind("127.0.0.1", 0)
+    server:listen(1, function()
+      local peer = net.new_tcp()
+      server:accept(peer)
+      peer:read_start(function(_, chunk)
+        got = chunk
+        uv.fs_write(pipe.write, chunk)
+        peer:close()
+        server:close()
+      end)
+    end)
+    local client = net.new_tcp()
+    client:connect("127.0.0.1", server:getsockname().port, function() client:write("abcd", function() client:close() end) end)
+    local events = poll(app, clock(1, 600000000000), descriptor(2, FD_READ, 0))
+    assert.same({ 1, 2, 4, "abcd" }, { #events, events[1].userdata, events[1].bytes, got })
+    guest.close_all()
+    uv.fs_close(pipe.read)
+    uv.fs_close(pipe.write)
+  end)
+
+  it("and a callback of it may end the run, or call the guest, which may wait itself", function()
+    local app = wasi.open()
+    local inner
+    app.lunette.delay(1, function()
+      inner = { app.instance:invoke("sched_yield"), #poll(app, clock(1, 1000000)) }
+      app.lunette.stop(9)
+    end)
+    local err = guest.failure(poll, app, clock(1, 600000000000))
+    assert.same({ "exit", 9, { 0, 1 } }, { err.kind, err.code, inner })
+  end)
+end)
+
 -- Guests that wait for ever, each in its own way; the folder holds the pipe "p", at whose other end is nobody.
 local import = '(import "wasi_snapshot_preview1" "%s" (func $%s (param %s) (result i32)))'
 local imports = table.concat({
