@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The command `lunette`: what its parts share. main.c starts, options.c reads the command line, help.c prints the option
- * table, message.c speaks to the user, run.c runs a program, guest.c opens its file, invoke.c calls one export, signals.c
+ * table, message.c speaks to the user, prompt.c asks him, run.c runs a program, guest.c opens its file, invoke.c calls one export, signals.c
  * is for sudden ends, state.c owns the Lua state that scripts and the commands written in Lua run in.
  *
  * All failures travel as lun_error; report_error prints one and gives the exit status of the table in status.h. */
@@ -16,7 +16,7 @@ typedef enum Command {
   COMMAND_COUNT
 } Command;
 
-enum { IN_RUN = 1 << COMMAND_RUN | 1 << COMMAND_STRACE, IN_LIST = 1 << COMMAND_LIST,
+enum { IN_RUN = 1 << COMMAND_RUN | 1 << COMMAND_REPL | 1 << COMMAND_STRACE, IN_LIST = 1 << COMMAND_LIST,
        IN_CHECK = 1 << COMMAND_CHECK, IN_SCRIPTS = 1 << COMMAND_SCRIPTS, IN_HELP = 1 << COMMAND_HELP,
        IN_VERSION = 1 << COMMAND_VERSION };
 
@@ -58,6 +58,7 @@ typedef struct Options {
   uint64_t timeout_ns;      /* 0: none */
   lun_limits limits;
   bool strict, quiet, help, inherit_env, deterministic, stub_imports;
+  bool is_repl;             /* the prompt comes first */
   bool closed[3];           /* so was descriptor 0, 1 or 2 when the command was started */
   Color color;
   char **arguments;         /* what follows the options */
@@ -122,6 +123,7 @@ typedef struct Request {
   const char *topic;        /* help */
   const Options *options;
   lun_module *module;
+  struct Terminal *terminal; /* run, repl: the prompt's */
 } Request;
 
 /* LUN_NO_MEMORY, or LUN_OK. */
@@ -135,6 +137,17 @@ LUN_MUST_CHECK lun_status state_add_hosts(State *state, lun_imports *imports, lu
 /* The session lets go of what it was lent: before the store is destroyed. */
 void state_release(State *state);
 void state_close(State *state);
+
+/* ---- the prompt's terminal (prompt.c) ---- */
+typedef struct Terminal Terminal;
+struct lua_State;
+/* Opens nothing yet. NULL: out of memory. */
+Terminal *terminal_create(lun_store *store);
+void terminal_destroy(Terminal *terminal);  /* NULL is ignored */
+/* Ctrl-C at the prompt: the line is given up. False: it is not reading one. Any thread. */
+bool terminal_cancel(Terminal *terminal);
+/* Pushes { read, write, remember, complete }; opened at the first use. May raise. */
+void terminal_push(struct lua_State *L, Terminal *terminal, bool is_repl);
 
 /* ---- run (run.c, signals.c) ---- */
 int run_command(const Options *options);

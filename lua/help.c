@@ -64,7 +64,7 @@ void help_command(Command command) {
   }
   if (command == COMMAND_STRACE)
     fputs("\nThe options of the script are given as with run: lunette strace -s strace,groups=file APP.wasm.\n", stdout);
-  if (command == COMMAND_RUN || command == COMMAND_STRACE)
+  if (command == COMMAND_RUN || command == COMMAND_REPL || command == COMMAND_STRACE)
     fputs("\nThe exit status is the program's own; 134 after a trap, 124 after --timeout, 130 after Ctrl-C, 64 to 74\n"
           "for what lunette could not do, 101 and 102 for a script's errors.\n", stdout);
 }

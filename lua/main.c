@@ -82,7 +82,7 @@ static int usage_error(const char *text, const char *advice) {
 
 static int dispatch(Command command, const Options *options) {
   int most = command == COMMAND_LIST || command == COMMAND_CHECK || command == COMMAND_HELP ? 1 : 0;
-  bool runs = command == COMMAND_RUN || command == COMMAND_STRACE;
+  bool runs = command == COMMAND_RUN || command == COMMAND_REPL || command == COMMAND_STRACE;
   bool needs_file = runs || command == COMMAND_LIST;
   char text[128];
   if (options->help) return help_on(command, options);
@@ -98,7 +98,7 @@ static int dispatch(Command command, const Options *options) {
     return usage_error(text, "options stand before arguments");
   }
   switch (command) {
-    case COMMAND_RUN: case COMMAND_STRACE: return run_command(options);
+    case COMMAND_RUN: case COMMAND_REPL: case COMMAND_STRACE: return run_command(options);
     case COMMAND_LIST: return run_part("list", options, options->arguments[0], NULL);
     case COMMAND_CHECK: return run_part("check", options, options->argument_count ? options->arguments[0] : NULL, NULL);
     case COMMAND_SCRIPTS: return run_part("scripts", options, NULL, NULL);

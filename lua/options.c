@@ -261,6 +261,7 @@ lun_status options_parse(Options *options, Command command, int argc, char **arg
     lun_status status = option_take(options, id, optarg, error);
     if (status != LUN_OK) return status;
   }
+  options->is_repl = command == COMMAND_REPL;
   if (command == COMMAND_STRACE) add_script(options, command_info[command].name);
   options->arguments = argv + optind;
   options->argument_count = argc - optind;

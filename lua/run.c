@@ -15,7 +15,7 @@
 #include "binding.h"
 #include "command.h"
 
-enum { RESCUE_MS = 500 };
+enum { RESCUE_MS = 500, QUIT = 256 }; /* QUIT: of run.prompt, the prompt was left before the guest ran */
 
 typedef struct Run {
   const Options *options;
@@ -25,6 +25,7 @@ typedef struct Run {
   lun_wasi *wasi;
   lun_writer *writer;
   lun_output *output;         /* NULL: there are no scripts */
+  Terminal *terminal;         /* the prompt's, likewise */
   State state;
   lun_imports *imports;
   lun_instance *instance;
@@ -40,6 +41,7 @@ typedef struct Run {
 /* ---- what the others call ---- */
 static void on_signal(void *self, int number, unsigned count) {
   Run *run = self;
+  if (number == SIGINT && terminal_cancel(run->terminal)) return;
   if (count > 1) {
     lun_writer_rescue(run->writer, RESCUE_MS);
     _exit(128 + number);
@@ -101,6 +103,7 @@ static lun_status find_entry(Run *run) {
   const lun_definition *start = exported_function(run->module, "_start");
   const lun_signature *signature = start ? lun_definition_signature(start) : NULL;
   if (start && signature->param_count == 0 && signature->result_count == 0) return LUN_OK;
+  if (!start && options->is_repl) return LUN_OK; /* its exports can be called */
   run->about_module = true;
   hint_exports(run->module, &run->error);
   return lun_error_set(&run->error, LUN_UNLINKABLE,
@@ -160,7 +163,7 @@ static lun_status open_wasi(Run *run) {
 
 static lun_status open_output(Run *run) {
   const Options *options = run->options;
-  bool has_scripts = options->script_count > 0;
+  bool has_scripts = options->script_count > 0 || options->is_repl;
   if (!has_scripts && !options->timeout_ns) return LUN_OK;
   lun_writer_options writer = {
     .watch_signals = has_scripts, .on_signal = on_signal, .deadline_ns = options->timeout_ns, .on_deadline = on_deadline,
@@ -184,7 +187,12 @@ static int load_scripts(Run *run) {
   binding_loan loan = {
     .store = run->store, .writer = run->writer, .output = run->output, .strict = run->options->strict, .message = on_message, .self = run,
   };
-  Request request = { .options = run->options, .module = run->module };
+  run->terminal = terminal_create(run->store);
+  if (!run->terminal) {
+    (void)lun_error_set(&run->error, LUN_NO_MEMORY, "out of memory");
+    return 0;
+  }
+  Request request = { .options = run->options, .module = run->module, .terminal = run->terminal };
   if (state_open(&run->state, &loan, &run->error) != LUN_OK) return 0;
   return state_call(&run->state, "run", "load", &request);
 }
@@ -201,8 +209,10 @@ static lun_status make_instance(Run *run) {
 }
 
 static lun_status call_entry(Run *run) {
-  if (!run->options->invoke)
-    return lun_function_invoke(lun_instance_function(run->instance, "_start"), NULL, NULL, &run->error);
+  if (!run->options->invoke) {
+    lun_function *start = lun_instance_function(run->instance, "_start");
+    return start ? lun_function_invoke(start, NULL, NULL, &run->error) : LUN_OK;
+  }
   const lun_definition *initialize = exported_function(run->module, "_initialize");
   lun_status status = LUN_OK;
   if (initialize && strcmp(run->options->invoke, "_initialize") != 0) {
@@ -239,6 +249,14 @@ static lun_status finish(Run *run, lun_status status, int *at_exit) {
   return lun_error_set(&run->error, number ? LUN_INTERRUPTED : LUN_TIMEOUT, "interrupted");
 }
 
+/* The prompt once more, after what ended the guest has been said. */
+static void prompt_again(Run *run, int ended) {
+  char text[64];
+  Request request = { .topic = text };
+  snprintf(text, sizeof text, "the guest has ended with status %d", ended);
+  (void)state_call(&run->state, "run", "ended", &request);
+}
+
 /* Whether all of the trace was written; 0 or 74. */
 static int close_output(Run *run) {
   lun_error error = LUN_ERROR_INIT;
@@ -258,6 +276,7 @@ static void take_down(Run *run) {
   lun_module_destroy(run->module);
   lun_store_destroy(run->store);
   state_close(&run->state);
+  terminal_destroy(run->terminal);
   lun_wasi_destroy(run->wasi);
   if (run->stdin_fd >= 0) close(run->stdin_fd);
 }
@@ -268,13 +287,14 @@ static lun_status run_steps(Run *run, int *exit_status) {
   if (status == LUN_OK) status = find_entry(run);
   if (status == LUN_OK) status = open_wasi(run);
   if (status == LUN_OK) status = open_output(run);
-  if (status == LUN_OK && run->options->script_count) {
+  if (status == LUN_OK && (run->options->script_count || run->options->is_repl)) {
     *exit_status = load_scripts(run);
     status = run->error.kind;
   }
   if (status != LUN_OK || *exit_status) return status;
   status = make_instance(run);
   if (status == LUN_OK && run->state.lua) *exit_status = state_set_guest(&run->state, run->instance);
+  if (status == LUN_OK && !*exit_status && run->options->is_repl) *exit_status = state_call(&run->state, "run", "prompt", NULL);
   if (status == LUN_OK && !*exit_status) status = call_entry(run);
   return status;
 }
@@ -289,7 +309,9 @@ int run_command(const Options *options) {
   if (ran) lun_store_resume(run.store);
   if (ran && run.state.lua && !exit_status) status = finish(&run, status, &at_exit);
   if (run.output) lun_output_flush(run.output);
+  if (exit_status == QUIT) exit_status = 0, status = LUN_OK;
   int ended = exit_status ? exit_status : tell_end(&run, status);
+  if (ran && options->is_repl && !exit_status) prompt_again(&run, ended);
   state_release(&run.state);
   int written = close_output(&run);
   signals_guard(NULL);

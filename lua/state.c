@@ -115,6 +115,10 @@ static void push_request(lua_State *L, const Request *request) {
     lua_setfield(L, -2, "module");
   }
   if (!options) return;
+  if (request->terminal) {
+    terminal_push(L, request->terminal, options->is_repl);
+    lua_setfield(L, -2, "terminal");
+  }
   push_scripts(L, options);
   lua_setfield(L, -2, "scripts");
   if (options->where_count) {

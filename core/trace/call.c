@@ -77,3 +77,10 @@ uint64_t lun_call_weight(const lun_call *call) {
 }
 
 lun_attachment *lun_call_attachment(const lun_call *call) { return attachment_of(call); }
+
+lun_call *lun_store_call(lun_store *store) {
+  Record *record = store->record;
+  if (!record || store->at_safepoint) return NULL;
+  bool at_work = record->kind == RECORD_HOST || (record->kind == RECORD_CALL && record->phase != PHASE_NONE);
+  return at_work ? record : NULL;
+}

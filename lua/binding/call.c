@@ -50,6 +50,20 @@ void box_pool_clear(Session *session, BoxPool *pool) {
   pool->idle = pool->all = NULL;
 }
 
+/* session:call() → the object of the innermost call whose callback is at work, or nil. Rare: it is looked for among all
+ * that is anchored, so that no event has to note it. */
+int call_of_session(lua_State *L) {
+  Session *session = session_check(L, 1);
+  const lun_call *call = lun_store_call(session->store);
+  if (!call) return 0;
+  session_anchors(L, session);
+  for (lua_pushnil(L); lua_next(L, -2); lua_pop(L, 1)) {
+    const CallBox *box = object_to(L, -1, &call_class);
+    if (box && box->call == call) return 1;
+  }
+  return 0;
+}
+
 /* ---- what it knows ---- */
 static CallBox *box_check(lua_State *L) {
   CallBox *box = object_check_closed(L, 1, &call_class);

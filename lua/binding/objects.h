@@ -268,6 +268,7 @@ static inline void box_put(Session *session, BoxPool *pool, CallBox *box) {
   pool->idle = box;
 }
 
+int call_of_session(lua_State *L);
 /* Gives all of them up. */
 void box_pool_clear(Session *session, BoxPool *pool);
 /* Pushes a stack: borrowed from the call at `index`; a snapshot of it; or one more hold on a snapshot (NULL: nil). */

@@ -453,7 +453,7 @@ static const luaL_Reg methods[] = {
   { "close", session_close }, { "check_close", session_check_close }, { "write", session_write_text },
   { "flush", session_flush }, { "message", session_tell }, { "stop", session_stop }, { "fuel", session_fuel },
   { "run_loop", session_run_loop }, { "stop_loop", session_stop_loop }, { "settle_loop", session_settle_loop },
-  { "loop_has_work", session_loop_has_work }, { NULL, NULL },
+  { "loop_has_work", session_loop_has_work }, { "call", call_of_session }, { NULL, NULL },
 };
 static const luaL_Reg metamethods[] = {
   { "__gc", session_gc }, { "__close", session_close }, { "__tostring", session_tostring }, { NULL, NULL },

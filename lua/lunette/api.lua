@@ -103,6 +103,8 @@ api.rows = {
   { "lunette.guest", "instance | nil", "the instance of the command's module, once it is made" },
   { "lunette.instances", "list of instances", "all instances made so far" },
   { "lunette.at_exit", "(f)", "calls f when the guest has ended (in a program: when the session is closed)" },
+  { "lunette.pause", "()",
+    "the guest stands still and the prompt asks; at the next call where none is at hand (the command only)" },
   { "lunette.every", "(ms, f) -> timer", "calls f(timer) every ms milliseconds, while the guest runs or waits, until timer:stop()" },
   { "lunette.delay", "(ms, f) -> timer", "calls f(timer) once, in ms milliseconds" },
   { "lunette.uv", "luv", "luv on lunette's own loop: its callbacks run while the guest runs or waits (needs lua-luv)" },

@@ -62,7 +62,8 @@ local function source_of(session, spec, path)
 end
 
 -- ---- the environment ----
-local function environment(session, api)
+--- What a script finds as its globals.
+function script.environment(session, api)
   local env = { lunette = api }
   env._G = env
   function env.print(...)
@@ -129,7 +130,7 @@ end
 -- Runs what `owner.spec` names, for that owner. What it has put to work by the time it fails is taken away again.
 local function run(session, owner, source, chunk_name)
   if source:sub(1, 1) == "\27" then raise(session, ("%s: a compiled script; only Lua text is taken"):format(owner.name)) end
-  local chunk, problem = load(source, chunk_name, "t", environment(session, session:api_for(owner)))
+  local chunk, problem = load(source, chunk_name, "t", script.environment(session, session:api_for(owner)))
   if not chunk then raise(session, problem) end
   local good, failure = xpcall(chunk, explain)
   if not good then

@@ -174,6 +174,15 @@ end
 
 calls.every, calls.delay, calls.linger = loop.every, loop.delay, loop.linger
 
+-- From a callback the guest stands still here; from anywhere else, at its next call.
+function calls.pause(session)
+  local inner = session:open()
+  if not session.terminal then error("pause: there is no prompt here; the command has one", 0) end
+  local prompt, call = session:prompt(), inner:call()
+  if call then prompt:pause("paused in " .. call.name, call)
+  else prompt.stops:next_call("*") end
+end
+
 function calls.stop(session, _, status) session:open():stop(status) end
 function calls.fuel(session, _, left) return session:open():fuel(left) end
 function calls.options(session, owner, declared)
@@ -337,6 +346,16 @@ function Session:unmatched(module)
     if #module:functions(entry.compiled) == 0 then messages[#messages + 1] = complaint(entry, { module }) end
   end
   return messages
+end
+
+--- The prompt on the command's terminal, made at the first need.
+function Session:prompt()
+  local prompt = self.the_prompt
+  if not prompt then
+    prompt = require("lunette.repl.prompt").new(self, self.terminal)
+    self.the_prompt = prompt
+  end
+  return prompt
 end
 
 function Session:set_guest(instance)

@@ -11,7 +11,8 @@ local guest = [[(module
 
 describe("lunette check", function()
   it("shows the functions of each attachment, and runs nothing", function()
-    local result = run { guest = guest, "check", "-s", "two.lua", "-w", "_start", "-s", "count", "app.wasm", files = { ["two.lua"] = [[
+    local result = run { guest = guest, "check", "-s", "two.lua", "-w", "_start", "-s", "count", "app.wasm",
+      files = { ["two.lua"] = [[
       lunette.on({ "parse_*", "!*_word" }, print)
       lunette.factory(function(definition) if #definition.params == 1 then return print end end)
       lunette.factory(lunette.multi(function(definition) return definition.name == "log" and print end), { where = "l*" })

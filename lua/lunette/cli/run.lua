@@ -38,6 +38,7 @@ function run.open(core_session, request, entries)
   opened.entries = entries
   opened.default_where = request.where
   opened.folders = request.folders
+  opened.terminal = request.terminal
   for _, argument in ipairs(request.scripts) do
     local good, spec = pcall(spec_of, argument, request.folders)
     if not good then
@@ -70,6 +71,21 @@ function run.set_guest(_, instance) session:set_guest(instance) end
 --- The guest has ended: runs what the scripts gave at_exit. Gives the exit status where --strict minds a failure.
 function run.finish(core_session)
   return session:finish() > 0 and core_session.strict and EXIT_STRICT or nil
+end
+
+local QUIT = 256 -- to the command: the prompt was left
+
+--- `lunette repl`: the prompt before the guest runs.
+function run.prompt()
+  local prompt = session:prompt()
+  prompt:welcome()
+  return prompt.left and QUIT or nil
+end
+
+--- And after it has ended: how, in words, is the request's topic.
+function run.ended(_, request)
+  local prompt = session:prompt()
+  if not prompt.left then prompt:after_guest(request.topic) end
 end
 
 return run

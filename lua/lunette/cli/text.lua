@@ -26,20 +26,26 @@ function text.signature(definition)
   return "(" .. table.concat(params, ", ") .. ")" .. gives
 end
 
---- Rows of cells as aligned columns; a column's width is its widest cell, at most `most`.
-function text.columns(rows, indent, most)
-  local widths = {}
+--- Rows of cells as lines of aligned columns; a column's width is its widest cell, at most `most`.
+function text.lines(rows, indent, most)
+  local widths, lines = {}, {}
   for _, row in ipairs(rows) do
     for i, cell in ipairs(row) do
       local width = text.width(cell)
       if width <= most then widths[i] = math.max(widths[i] or 0, width) end
     end
   end
-  for _, row in ipairs(rows) do
+  for n, row in ipairs(rows) do
     local cells = {}
     for i, cell in ipairs(row) do cells[i] = i < #row and text.pad(cell, widths[i] or 0) or cell end
-    io.write(indent, (table.concat(cells, "  "):gsub(" +$", "")), "\n")
+    lines[n] = indent .. table.concat(cells, "  "):gsub(" +$", "")
   end
+  return lines
+end
+
+--- The same, written to stdout.
+function text.columns(rows, indent, most)
+  for _, line in ipairs(text.lines(rows, indent, most)) do io.write(line, "\n") end
 end
 
 return text
