@@ -44,6 +44,9 @@ COLD void run_trap(ARGUMENTS);
 /* Branches; backwards with a safepoint. `base` of run_poll is the distance to jump. */
 COLD void run_poll(ARGUMENTS);
 #define JUMP(distance) do { pc += (distance); GO(pc); } while (0)
+#ifdef LUN_UNPOLLED /* for the bench alone: what do safepoints cost? */
+#define JUMP_POLLED(distance) JUMP(distance)
+#else
 #define JUMP_POLLED(distance) \
   do { \
     if (UNLIKELY(limit_of(store) == 0)) { \
@@ -52,6 +55,7 @@ COLD void run_poll(ARGUMENTS);
     } \
     JUMP(distance); \
   } while (0)
+#endif
 
 /* An access to memory 0: b is the address, u the offset, `address` their sum. A 32-bit one has 34 bits at most. A 64-bit
  * one lies below the size, which leaves room for the offset. */
