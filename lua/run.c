@@ -34,6 +34,7 @@ typedef struct Run {
   bool shares_file[3];        /* the trace goes to the same open file as the guest's descriptor */
   _Atomic int signal_number;  /* the first that asked for the end */
   atomic_bool expired;        /* the deadline has passed */
+  _Atomic bool pause_asked;   /* Ctrl-C in repl, until the guest stands still */
   bool about_module;          /* the error is about the module's file: messages name it */
   lun_error error;
 } Run;
@@ -42,6 +43,13 @@ typedef struct Run {
 static void on_signal(void *self, int number, unsigned count) {
   Run *run = self;
   if (number == SIGINT && terminal_cancel(run->terminal)) return;
+  if (number == SIGINT && run->options->is_repl) {
+    if (!atomic_exchange(&run->pause_asked, true)) {
+      lun_store_poke(run->store);
+      return;
+    }
+    count = 2;
+  }
   if (count > 1) {
     lun_writer_rescue(run->writer, RESCUE_MS);
     _exit(128 + number);
@@ -186,6 +194,7 @@ static lun_status open_output(Run *run) {
 static int load_scripts(Run *run) {
   binding_loan loan = {
     .store = run->store, .writer = run->writer, .output = run->output, .strict = run->options->strict, .message = on_message, .self = run,
+    .pause_asked = &run->pause_asked,
   };
   run->terminal = terminal_create(run->store);
   if (!run->terminal) {

@@ -80,7 +80,7 @@ lun_attachment *lun_call_attachment(const lun_call *call) { return attachment_of
 
 lun_call *lun_store_call(lun_store *store) {
   Record *record = store->record;
-  if (!record || store->at_safepoint) return NULL;
-  bool at_work = record->kind == RECORD_HOST || (record->kind == RECORD_CALL && record->phase != PHASE_NONE);
+  if (!record) return NULL;
+  bool at_work = record->kind == RECORD_HOST || record->kind == RECORD_SAFEPOINT || (record->kind == RECORD_CALL && record->phase != PHASE_NONE);
   return at_work ? record : NULL;
 }

@@ -43,6 +43,9 @@ typedef struct binding_loan {
    * a newline at the end. NULL: to stderr, after what the output holds. */
   void (*message)(void *self, const char *text, size_t size);
   void *self;
+  /* Set by any thread, which then pokes the store: at the next safepoint what Lua gave to session:on_pause is called, and this
+   * is false again. May be NULL. */
+  _Atomic bool *pause_asked;
 } binding_loan;
 
 /* Pushes a session object (class lunette.session of lunette.core) that works on the loan. */

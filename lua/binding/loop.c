@@ -9,6 +9,7 @@
  * take half of it, not all. */
 #include <limits.h>
 #include <poll.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -81,10 +82,58 @@ static void on_due(void *self) {
   lun_store_poke(self);
 }
 
+/* ---- standing still, because somebody outside asked for it ---- */
+/* (session, call object) */
+static int pause_inside(lua_State *L) {
+  Session *session = lua_touserdata(L, 1);
+  const CallBox *box = lua_touserdata(L, 2);
+  session_anchors(L, session);
+  lua_rawgeti(L, -1, session->pause_function);
+  lua_rawgeti(L, -2, box->anchor);
+  lua_call(L, 1, 0);
+  return 0;
+}
+
+/* At a safepoint, outside of a turn: so that the loop has its turns while Lua waits. */
+static void pause_if_asked(Session *session) {
+  lua_State *L = session->L;
+  lun_call *call = lun_store_call(session->store);
+  if (!session->pause_asked || session->pause_function == LUA_NOREF || !call || session->loop->running) return;
+  if (!atomic_exchange(session->pause_asked, false) || !lua_checkstack(L, 8)) return;
+  CallBox *box = box_take(session, &session->boxes);
+  Context outer = session->context;
+  if (!box) return;
+  session->context = CONTEXT_PROGRAM;
+  box_begin(box, call, PHASE_HOST, NULL);
+  lua_pushcfunction(L, error_text_handler);
+  lua_pushcfunction(L, pause_inside);
+  lua_pushlightuserdata(L, session);
+  lua_pushlightuserdata(L, box);
+  if (lua_pcall(L, 2, 0, -4) != LUA_OK) {
+    session_message(session, lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : "error in error handling");
+    lua_pop(L, 1);
+  }
+  lua_pop(L, 1);
+  box_end(box);
+  box_put(session, &session->boxes, box);
+  session->context = outer;
+}
+
+/* session:on_pause(f): f(call) is called where pause_asked of the loan is seen */
+int session_on_pause(lua_State *L) {
+  Session *session = session_check(L, 1);
+  luaL_checktype(L, 2, LUA_TFUNCTION);
+  loop_open(L, session);
+  lua_settop(L, 2);
+  session->pause_function = session_anchor(L, session);
+  return 0;
+}
+
 static lun_status on_safepoint(void *self, lun_error *error) {
   Loop *loop = self;
   lun_status status = LUN_OK;
   loop_turn(loop);
+  pause_if_asked(loop->session);
   if (loop->failure) status = lun_error_set(error, LUN_LISTENER, "%s", loop->failure);
   free(loop->failure);
   loop->failure = NULL;

@@ -46,6 +46,7 @@ void loop_close(Session *session);
 int session_run_loop(lua_State *L);
 int session_stop_loop(lua_State *L);
 int session_settle_loop(lua_State *L);
+int session_on_pause(lua_State *L);
 int session_loop_has_work(lua_State *L);
 
 /* ---- luv (luv.c) ---- */

@@ -93,6 +93,8 @@ struct Session {
   bool is_loan, closed, strict, writer_failed;
   void (*message)(void *self, const char *text, size_t size);
   void *message_self;
+  _Atomic bool *pause_asked; /* of a loan: may be NULL */
+  int pause_function;        /* anchor, or LUA_NOREF */
   /* Where an owned session's output goes, until it is opened at the first write. */
   char *output_path;
   int output_fd;

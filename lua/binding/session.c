@@ -120,7 +120,7 @@ static Session *session_new(lua_State *L) {
   session->closed = true; /* until it is whole */
   session->output_fd = 2;
   session->owned.previous = session->owned.next = &session->owned;
-  session->message_function = LUA_NOREF;
+  session->message_function = session->pause_function = LUA_NOREF;
   for (int i = 0; i < LEVEL_MOST; i++) session->failures[i] = LUA_NOREF;
   lua_createtable(L, 16, 0);
   lua_setiuservalue(L, -2, 2);
@@ -188,6 +188,7 @@ void binding_adopt(lua_State *L, const binding_loan *loan) {
   session->strict = loan->strict;
   session->message = loan->message;
   session->message_self = loan->self;
+  session->pause_asked = loan->pause_asked;
   session->closed = false;
 }
 
@@ -453,7 +454,8 @@ static const luaL_Reg methods[] = {
   { "close", session_close }, { "check_close", session_check_close }, { "write", session_write_text },
   { "flush", session_flush }, { "message", session_tell }, { "stop", session_stop }, { "fuel", session_fuel },
   { "run_loop", session_run_loop }, { "stop_loop", session_stop_loop }, { "settle_loop", session_settle_loop },
-  { "loop_has_work", session_loop_has_work }, { "call", call_of_session }, { NULL, NULL },
+  { "loop_has_work", session_loop_has_work }, { "call", call_of_session },
+  { "on_pause", session_on_pause }, { NULL, NULL },
 };
 static const luaL_Reg metamethods[] = {
   { "__gc", session_gc }, { "__close", session_close }, { "__tostring", session_tostring }, { NULL, NULL },

@@ -146,6 +146,13 @@ the guest has ended
     assert.same({ "", 0 }, { dialogue({ "quit" }) , select(2, dialogue({ "quit" })).status })
   end)
 
+  it("is left at the second Ctrl-C where the guest does not come to stand, with 130", function()
+    local result = run { guest = guest, stdin = "continue\n", "repl", "-e",
+      "lunette.on('leaf', function() while true do print('busy') for _ = 1, 1000000 do end end end)", "app.wasm",
+      on_stderr = function(text, kill) if text:find("busy", 1, true) then kill("sigint") end end }
+    assert.equal(130, result.status)
+  end)
+
   it("lets the guest go on at the end of its input", function()
     local said, result = dialogue({ "breakpoint leaf" })
     assert.same({ "breakpoint 1: 1 function\nthe guest has ended with status 3\n", 3 }, { said, result.status })
@@ -199,9 +206,9 @@ describe("lunette.pause", function()
 end)
 
 -- A dialogue of spec/c/pty.c with the command on a terminal.
-local function on_terminal(lines, ...)
+local function on_terminal(lines, module, ...)
   local folder <close> = files.temporary()
-  files.write(folder .. "/app.wasm", wat(guest))
+  files.write(folder .. "/app.wasm", wat(module))
   local result = command.run(command.build .. "/spec/pty", { command.lunette, ... }, {
     stdin = table.concat(lines, "\n") .. "\n", cwd = folder.path, timeout = 120,
     env = { XDG_STATE_HOME = folder.path, LC_ALL = "C.UTF-8" },
@@ -217,7 +224,7 @@ describe("on a terminal the prompt", function()
       "expect lunette> ", "send breakp\\t", "expect breakpoint", 'send  "lea\\t', "expect leaf", "send \"\\n",
       "expect breakpoint 1: 1 function", "send cont\\t\\n", "expect breakpoint 1: leaf(n=1)",
       "send guest.memory:hexd\\t", "expect hexdump", "send (16, 5)\\n", "expect |hello|", "send quit\\n", "eof",
-    }, "repl", "app.wasm")
+    }, guest, "repl", "app.wasm")
     assert.equal(0, result.status)
   end)
 
@@ -225,23 +232,35 @@ describe("on a terminal the prompt", function()
     local result, history = on_terminal({
       "expect lunette> ", "send 40 + ", "expect 40 + ", "interrupt", "expect lunette> ", "send 1 + 2\\n", "expect 3",
       "expect lunette> ", "send quit\\n", "eof",
-    }, "repl", "app.wasm")
+    }, guest, "repl", "app.wasm")
     assert.equal(0, result.status)
     assert.equal("_HiStOrY_V2_\n1\\040+\\0402\nquit\n", history)
+  end)
+
+  it("comes back at Ctrl-C, also in a loop without calls", function()
+    local endless = [[(module (global (export "turns") (mut i32) (i32.const 0))
+      (func $spin (param $n i32) (loop $again (global.set 0 (i32.add (global.get 0) (local.get $n))) (br $again)))
+      (func (export "_start") (call $spin (i32.const 1))))]]
+    local result = on_terminal({
+      "expect lunette> ", "send continue\\n", "expect spinning", "interrupt", "expect paused in spin", "expect lunette> ",
+      "send bt\\n", "expect spin(n=1)", "expect _start()", "send call.definition.name, call.id\\n", "expect \"spin\"  nil",
+      "send quit\\n", "eof",
+    }, endless, "repl", "-e", "lunette.on('spin', function() print('spinning') end)", "app.wasm")
+    assert.equal(0, result.status)
   end)
 
   it("goes on over lines with a prompt of its own", function()
     local result = on_terminal({
       "expect lunette> ", "send {1,\\n", "expect ... ", "send 2}\\n", "expect { 1, 2 }", "expect lunette> ",
       "send quit\\n", "eof",
-    }, "repl", "app.wasm")
+    }, guest, "repl", "app.wasm")
     assert.equal(0, result.status)
   end)
 
   it("comes up in run, too, when a script pauses", function()
     local result = on_terminal({
       "expect paused in leaf", "expect lunette> ", "send call.depth\\n", "expect 2", "send continue\\n", "eof",
-    }, "run", "-e", 'lunette.on("leaf", function(call, n) if n == 100 and not done then done = true lunette.pause() end end)',
+    }, guest, "run", "-e", 'lunette.on("leaf", function(call, n) if n == 100 and not done then done = true lunette.pause() end end)',
       "app.wasm")
     assert.equal(3, result.status)
   end)

@@ -82,7 +82,8 @@ LUN_API uint64_t lun_attachment_errors(const lun_attachment *attachment);
 LUN_API uint64_t lun_attachment_muted(const lun_attachment *attachment);     /* listeners (self pointers) muted */
 
 /* ---- what a callback can ask about its call ---- */
-/* The innermost call whose callback, a listener's or a host function's, is at work; NULL: none is. */
+/* The innermost call whose callback, a listener's or a host function's, is at work; at a safepoint the call that stands there,
+ * with no id and no data. NULL: there is none. */
 LUN_API lun_call *lun_store_call(lun_store *store);
 LUN_API uint64_t lun_call_id(const lun_call *call);          /* unique and increasing in the store; 0 in an unlistened host call */
 LUN_API uint64_t lun_call_parent_id(const lun_call *call);   /* nearest enclosing call the same attachment heard; 0: none */

@@ -78,6 +78,7 @@ local QUIT = 256 -- to the command: the prompt was left
 --- `lunette repl`: the prompt before the guest runs.
 function run.prompt()
   local prompt = session:prompt()
+  session.core:on_pause(function(call) prompt:pause("paused in " .. call.name, call) end)
   prompt:welcome()
   return prompt.left and QUIT or nil
 end
