@@ -17,6 +17,7 @@ typedef enum Command {
 } Command;
 
 enum { IN_RUN = 1 << COMMAND_RUN | 1 << COMMAND_REPL | 1 << COMMAND_STRACE, IN_LIST = 1 << COMMAND_LIST,
+       IN_SYMBOLIZE = 1 << COMMAND_SYMBOLIZE,
        IN_CHECK = 1 << COMMAND_CHECK, IN_SCRIPTS = 1 << COMMAND_SCRIPTS, IN_HELP = 1 << COMMAND_HELP,
        IN_VERSION = 1 << COMMAND_VERSION };
 
@@ -57,7 +58,7 @@ typedef struct Options {
   const char *timeout;      /* as it was given */
   uint64_t timeout_ns;      /* 0: none */
   lun_limits limits;
-  bool strict, quiet, help, inherit_env, deterministic, stub_imports;
+  bool strict, quiet, help, json, inherit_env, deterministic, stub_imports;
   bool is_repl;             /* the prompt comes first */
   bool closed[3];           /* so was descriptor 0, 1 or 2 when the command was started */
   Color color;
@@ -91,6 +92,13 @@ void message_lines(const char *text, size_t size);
 int report_error(const lun_error *error, const char *subject);
 /* Flushes stdout: 0, or 74 where it could not be written; that is said, but not of a closed pipe. */
 int finish_stdout(void);
+
+/* ---- values and names as text (show.c) ---- */
+enum { VALUE_TEXT = 64 };
+/* A value in its slots, as decimal; of a v128 in hexadecimal. Gives `text`. */
+const char *value_show(lun_type type, const uint64_t *slot, char text[VALUE_TEXT]);
+/* How much of a demangled name stands before its list of types: all of a name that has none. */
+size_t name_stem(const char *name);
 
 /* ---- the guest's file (guest.c) ---- */
 /* Maps the file and makes a module of it, named after the file. */

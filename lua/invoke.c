@@ -55,38 +55,6 @@ static bool value_parse(const char *text, lun_type type, uint64_t *slot) {
   }
 }
 
-static void float_print(double number, bool single) {
-  char text[64];
-  if (isnan(number)) {
-    puts(signbit(number) ? "-nan" : "nan");
-    return;
-  }
-  for (int digits = 1; digits <= 17; digits++) {
-    snprintf(text, sizeof text, "%.*g", digits, number);
-    if (single ? strtof(text, NULL) == (float)number : strtod(text, NULL) == number) break;
-  }
-  printf("%s%s\n", text, strspn(text, "-0123456789") == strlen(text) ? ".0" : "");
-}
-
-static void value_print(lun_type type, const uint64_t *slot) {
-  float single;
-  double number;
-  switch (type) {
-    case LUN_I32: printf("%" PRId32 "\n", (int32_t)(uint32_t)*slot); break;
-    case LUN_I64: printf("%" PRId64 "\n", (int64_t)*slot); break;
-    case LUN_F32:
-      memcpy(&single, slot, sizeof single);
-      float_print(single, true);
-      break;
-    case LUN_F64:
-      memcpy(&number, slot, sizeof number);
-      float_print(number, false);
-      break;
-    case LUN_V128: printf("0x%016" PRIx64 "%016" PRIx64 "\n", slot[1], slot[0]); break;
-    default: puts(*slot ? lun_type_name(type) : "null"); break;
-  }
-}
-
 static uint32_t slots_of(const lun_type *types, uint32_t count) {
   uint32_t slots = 0;
   for (uint32_t i = 0; i < count; i++) slots += lun_type_slots(types[i]);
@@ -157,7 +125,8 @@ lun_status invocation_run(Invocation *invocation, lun_instance *instance, lun_er
   uint64_t *slot = invocation->slots + invocation->param_slots;
   lun_status status = lun_function_invoke(function, invocation->slots, slot, error);
   for (uint32_t i = 0; status == LUN_OK && i < signature->result_count; i++) {
-    value_print(signature->results[i], slot);
+    char text[VALUE_TEXT];
+    puts(value_show(signature->results[i], slot, text));
     slot += lun_type_slots(signature->results[i]);
   }
   return status;

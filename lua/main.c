@@ -29,10 +29,11 @@ static void open_standard_descriptors(bool closed[3]) {
 static int print_version(void) {
   printf("lunette %s\nLua %s.%s\nlibuv %s\n", lun_version(), LUA_VERSION_MAJOR "." LUA_VERSION_MINOR, LUA_VERSION_RELEASE,
          uv_version_string());
+  if (!lun_can_demangle()) puts("built without libiberty: names of C++ and Rust are shown as they are mangled");
   return finish_stdout();
 }
 
-/* list, check, scripts and help are written in Lua. */
+/* list, symbolize, check, scripts and help are written in Lua. */
 static int run_part(const char *part, const Options *options, const char *path, const char *topic) {
   lun_error error = LUN_ERROR_INIT;
   lun_store *store = NULL;
@@ -83,7 +84,7 @@ static int usage_error(const char *text, const char *advice) {
 static int dispatch(Command command, const Options *options) {
   int most = command == COMMAND_LIST || command == COMMAND_CHECK || command == COMMAND_HELP ? 1 : 0;
   bool runs = command == COMMAND_RUN || command == COMMAND_REPL || command == COMMAND_STRACE;
-  bool needs_file = runs || command == COMMAND_LIST;
+  bool needs_file = runs || command == COMMAND_LIST || command == COMMAND_SYMBOLIZE;
   char text[128];
   if (options->help) return help_on(command, options);
   if (needs_file && options->argument_count == 0) {
@@ -92,7 +93,7 @@ static int dispatch(Command command, const Options *options) {
     snprintf(advice, sizeof advice, "lunette %s %s", command_info[command].name, command_info[command].arguments);
     return usage_error(text, advice);
   }
-  if (!runs && options->argument_count > most) {
+  if (!runs && command != COMMAND_SYMBOLIZE && options->argument_count > most) {
     snprintf(text, sizeof text, "%s takes %s; \"%.60s\" is too much", command_info[command].name,
              most ? "one argument" : "no arguments", options->arguments[most]);
     return usage_error(text, "options stand before arguments");
@@ -100,6 +101,7 @@ static int dispatch(Command command, const Options *options) {
   switch (command) {
     case COMMAND_RUN: case COMMAND_REPL: case COMMAND_STRACE: return run_command(options);
     case COMMAND_LIST: return run_part("list", options, options->arguments[0], NULL);
+    case COMMAND_SYMBOLIZE: return run_part("symbolize", options, options->arguments[0], NULL);
     case COMMAND_CHECK: return run_part("check", options, options->argument_count ? options->arguments[0] : NULL, NULL);
     case COMMAND_SCRIPTS: return run_part("scripts", options, NULL, NULL);
     case COMMAND_HELP: return help(options);

@@ -14,6 +14,7 @@
 
 /* The innermost and outermost frames of a stack that are shown. */
 enum { FRAMES_INNER = 50, FRAMES_OUTER = 10 };
+enum { SOURCES_MOST = 64 };
 
 /* How this run of the command wants its messages: set once, before the first. */
 static struct {
@@ -123,13 +124,67 @@ void error_hint(lun_error *error, const char *format, ...) {
 }
 
 /* ---- errors ---- */
-static void text_frame(Text *text, const lun_frame *frame) {
+static void text_number(Text *text, const char *format, unsigned long long number) {
+  char digits[32];
+  text_put(text, digits, (size_t)snprintf(digits, sizeof digits, format, number));
+}
+
+static void text_place(Text *text, const lun_place *source) {
+  if (!source->file) return;
+  text_string(text, " ");
+  text_escaped(text, source->file, strlen(source->file));
+  if (source->line) text_number(text, ":%llu", source->line);
+  if (source->line && source->column) text_number(text, ":%llu", source->column);
+}
+
+/* "(a=1, 2)". Where the function may have changed them since, they are what they are now. */
+static void text_params(Text *text, const lun_snapshot *stack, uint32_t index, const lun_definition *definition) {
+  const lun_signature *signature = lun_definition_signature(definition);
+  bool exact;
+  const uint64_t *slots = lun_snapshot_params(stack, index, &exact);
+  if (!slots || !signature->param_count) return;
+  text_string(text, exact ? "(" : "(now ");
+  for (uint32_t i = 0; i < signature->param_count; i++) {
+    const char *name = lun_definition_param_name(definition, i);
+    char value[VALUE_TEXT];
+    if (i) text_string(text, ", ");
+    if (name) text_escaped(text, name, strlen(name));
+    if (name) text_string(text, "=");
+    text_string(text, value_show(signature->params[i], slots, value));
+    slots += lun_type_slots(signature->params[i]);
+  }
+  text_string(text, ")");
+}
+
+/* The source frames of a frame, innermost first; of very many none. */
+static size_t frame_sources(const lun_frame *frame, lun_place sources[SOURCES_MOST]) {
+  const lun_module *module = lun_definition_module(frame->definition);
+  if (frame->is_host || frame->offset == LUN_NO_OFFSET || !module) return 0;
+  size_t count = lun_module_places(module, frame->offset, sources, SOURCES_MOST);
+  return count <= SOURCES_MOST ? count : 0;
+}
+
+static void text_inlined(Text *text, const lun_place *source) {
+  const char *name = source->function ? source->function : "?";
+  text_string(text, "  at ");
+  text_escaped(text, name, strlen(name));
+  text_string(text, " (inlined)");
+  text_place(text, source);
+  text_string(text, "\n");
+}
+
+static void text_frame(Text *text, const lun_snapshot *stack, uint32_t index) {
+  const lun_frame *frame = lun_snapshot_frame(stack, index);
   const char *name = lun_definition_name(frame->definition);
   const char *module = frame->is_host ? lun_definition_module_name(frame->definition)
                        : frame->instance ? lun_instance_name(frame->instance) : "";
-  char offset[32];
+  lun_place sources[SOURCES_MOST];
+  size_t count = frame_sources(frame, sources);
+  for (size_t i = 0; i + 1 < count; i++) text_inlined(text, &sources[i]);
   text_string(text, "  at ");
-  text_escaped(text, name, strlen(name));
+  bool is_demangled = strcmp(name, lun_definition_raw_name(frame->definition)) != 0;
+  text_escaped(text, name, is_demangled ? name_stem(name) : strlen(name));
+  text_params(text, stack, index, frame->definition);
   if (module && *module) {
     text_string(text, " (");
     text_escaped(text, module, strlen(module));
@@ -137,8 +192,8 @@ static void text_frame(Text *text, const lun_frame *frame) {
   }
   const lun_module *file = lun_definition_module(frame->definition);
   if (!frame->is_host && frame->offset != LUN_NO_OFFSET && file)
-    text_put(text, offset, (size_t)snprintf(offset, sizeof offset, " 0x%llx",
-                                            (unsigned long long)lun_module_file_offset(file, frame->offset)));
+    text_number(text, " 0x%llx", lun_module_file_offset(file, frame->offset));
+  if (count) text_place(text, &sources[count - 1]);
   text_string(text, "\n");
 }
 
@@ -151,12 +206,12 @@ static void text_stack(Text *text, const lun_snapshot *stack) {
     outer = count - inner > FRAMES_OUTER ? count - FRAMES_OUTER : inner;
     hidden += outer - inner;
   }
-  for (uint32_t i = 0; i < inner; i++) text_frame(text, lun_snapshot_frame(stack, i));
+  for (uint32_t i = 0; i < inner; i++) text_frame(text, stack, i);
   if (hidden) {
     char line[64];
     text_put(text, line, (size_t)snprintf(line, sizeof line, "  ... %llu frames more\n", (unsigned long long)hidden));
   }
-  for (uint32_t i = outer; i < count; i++) text_frame(text, lun_snapshot_frame(stack, i));
+  for (uint32_t i = outer; i < count; i++) text_frame(text, stack, i);
 }
 
 /* Line by line; a line "hint: …" is shown as one, the rest indented. */

@@ -149,6 +149,7 @@ static lun_status option_take(Options *o, int id, char *value, lun_error *error)
       return bad_value(id, value, "it is a size from 64K (a page) on: 64K, 8M, 1G", error);
     case OPTION_STRICT: o->strict = true; return LUN_OK;
     case OPTION_QUIET: o->quiet = true; return LUN_OK;
+    case OPTION_JSON: o->json = true; return LUN_OK;
     case OPTION_COLOR: return color_parse(value, &o->color, error);
     case OPTION_HELP: o->help = true; return LUN_OK;
     case OPTION_COUNT: break;

@@ -125,6 +125,10 @@ static void push_request(lua_State *L, const Request *request) {
     push_strings(L, options->wheres, options->where_count);
     lua_setfield(L, -2, "where");
   }
+  push_strings(L, (const char *const *)options->arguments, (size_t)options->argument_count);
+  lua_setfield(L, -2, "arguments");
+  lua_pushboolean(L, options->json);
+  lua_setfield(L, -2, "json");
   lua_pushboolean(L, options->strict);
   lua_setfield(L, -2, "strict");
   lua_pushboolean(L, options->quiet);

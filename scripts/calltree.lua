@@ -72,9 +72,15 @@ local function texter(opening, types, names, closing)
   end
 end
 
+-- Without the list of types that a demangled name ends in: "sum(int) const" → "sum".
+local function stem(definition)
+  local name = definition.name
+  return name ~= definition.raw_name and name:match("^(.-)%b()[ %a&]*$") or name
+end
+
 lunette.factory(function(definition)
   local results = definition.results
-  local call_text = texter(one_line(definition.name) .. "(", definition.params, definition.param_names or {}, ")")
+  local call_text = texter(one_line(stem(definition)) .. "(", definition.params, definition.param_names or {}, ")")
   local results_text = texter(#results > 1 and " = (" or #results == 1 and " = " or "", results, {}, #results > 1 and ")" or "")
   return {
     before = function(_, ...)

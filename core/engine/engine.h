@@ -416,6 +416,9 @@ bool walk_next(Walk *walk);
 uint32_t walk_offset(const Walk *walk);
 /* All but `origin` and `serial`, which say in which callback a borrowed frame was taken. */
 void walk_frame(const Walk *walk, lun_frame *out);
+/* The present values of a frame's params, NULL where they are gone; `exact` (may be NULL): whether they are those that were
+ * passed. `record`: the topmost one that is not of a frame further in. */
+const Slot *frame_params(const Function *function, const Slot *fp, const Record *record, bool *exact);
 uint32_t record_depth(Record *record);
 /* How many frames, this one and those further out, are of instances that count them. */
 uint32_t walk_counted(Walk walk);
@@ -426,7 +429,8 @@ static inline bool is_patched(const Word *ret) { return ret == after_word || ret
 const Word *true_return_past(const Slot *fp, Record **record);
 
 /* ---- snapshot.c ---- */
-lun_snapshot *snapshot_take(Walk walk);
+/* `with_params`: the values of the frames' params, too. NULL: out of memory. */
+lun_snapshot *snapshot_take(Walk walk, bool with_params);
 
 /* ---- memory.c, table.c ---- */
 lun_status memory_create(Store *store, const Limits *limits, Memory **out, lun_error *error);

@@ -118,7 +118,7 @@ static const char *outcome_text(const Store *store) {
 
 void unwind(Store *store, const Record *until, lun_error *failure, const Point *point, bool wants_stack) {
   Walk walk = walk_from_point(store, point);
-  if (wants_stack && !failure->stack) failure->stack = snapshot_take(walk);
+  if (wants_stack && !failure->stack) failure->stack = snapshot_take(walk, true);
   /* Above the failed frame: what callbacks call begins there. */
   Slot *outer = store->unwind_end, *end = point->fp + (point->function ? point->function->frame_slots : 0);
   if ((uintptr_t)end > store->true_limit) end = (Slot *)store->true_limit;

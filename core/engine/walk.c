@@ -96,6 +96,21 @@ void walk_frame(const Walk *walk, lun_frame *out) {
   out->function = function;
 }
 
+const Slot *frame_params(const Function *function, const Slot *fp, const Record *record, bool *exact) {
+  if (exact) *exact = function->callback || !function->writes_params;
+  for (; record && record->fp >= fp; record = record->prev) {
+    if (record->kind != RECORD_CALL || record->fp != fp) continue;
+    /* In after, this call's own or that of a callback further out, the results stand where the params were. */
+    if (record->phase == PHASE_AFTER && !record->params) return NULL;
+    if ((record->phase == PHASE_AFTER || record->phase == PHASE_ABORT) && record->params) {
+      if (exact) *exact = true;
+      return record->params;
+    }
+    break;
+  }
+  return fp - 2 - function->type->slots;
+}
+
 uint32_t walk_counted(Walk walk) {
   uint32_t count = 0;
   do {

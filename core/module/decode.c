@@ -204,6 +204,7 @@ lun_module *module_retain(lun_module *module) {
 void module_release(lun_module *module) {
   if (!module || --module->holders) return;
   names_clear(module);
+  if (module->symbols) module->symbols_destroy(module->symbols);
   arena_clear(&module->arena);
   module->release(module->release_self, module->bytes, module->size);
   free(module);

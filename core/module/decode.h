@@ -86,7 +86,6 @@ const char *later_sentence(const Later *later, char *buffer, size_t room);
 /* Of the name section, or NULL. */
 const char *names_module(lun_module *module);
 const char *names_function(lun_module *module, uint32_t function);
-const char *names_local(lun_module *module, uint32_t function, uint32_t local);
 uint32_t names_local_count(lun_module *module, uint32_t function);
 void names_clear(lun_module *module);
 

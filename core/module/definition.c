@@ -190,20 +190,14 @@ static const char *definition_name_make(const lun_definition *definition) {
   return name ? name : "#?";
 }
 
-const char *lun_definition_name(const lun_definition *definition) {
+const char *lun_definition_raw_name(const lun_definition *definition) {
   lun_definition *writable = (lun_definition *)(uintptr_t)definition;
   if (!definition->name) writable->name = definition_name_make(definition);
   return definition->name;
 }
 
-const char *lun_definition_param_name(const lun_definition *definition, uint32_t index) {
-  if (index >= definition->type->signature.param_count) return NULL;
-  if (definition->is_host) return definition->param_names ? definition->param_names[index] : NULL;
-  return definition->module ? names_local(definition->module, definition->index, index) : NULL;
-}
-
 const char *lun_definition_own_name(const lun_definition *definition) {
-  if (definition->is_host) return lun_definition_name(definition);
+  if (definition->is_host) return lun_definition_raw_name(definition);
   return definition->module ? names_function(definition->module, definition->index) : NULL;
 }
 

@@ -139,6 +139,7 @@ struct lun_definition {
   const uint8_t *body;        /* defined here: from the vector of locals to the final end */
   uint32_t body_size;
   const char *name;           /* cached; NULL until asked for */
+  const char *shown_name;     /* the same, demangled */
   const char *module_name;    /* host functions */
   const char *const *param_names; /* host functions: one per param, or NULL */
 };
@@ -174,6 +175,8 @@ struct lun_module {
   size_t name_section_size;
   struct Names *names;                /* parsed when first asked for */
   bool names_tried;
+  void *symbols;                      /* core/symbols', made when first asked for; freed by symbols_destroy */
+  void (*symbols_destroy)(void *symbols);
   const char **port_texts;            /* of the types of imports, then exports; cached */
 };
 
@@ -184,6 +187,8 @@ LUN_MUST_CHECK lun_status module_decode(const void *bytes, size_t size, const lu
 LUN_MUST_CHECK lun_status module_validate(lun_module *module, lun_error *error);
 lun_module *module_retain(lun_module *module);
 void module_release(lun_module *module);
+/* From the name section; NULL: none. */
+const char *names_local(lun_module *module, uint32_t function, uint32_t local);
 
 /* Of its export, else "#index". Never NULL. */
 const char *module_tag_name(lun_module *module, uint32_t index);

@@ -104,22 +104,6 @@ bool lun_stack_next(lun_stack *stack) {
   return true;
 }
 
-/* `record`: the topmost one that is not of a frame further in. */
-static const Slot *frame_params(const Function *function, const Slot *fp, const Record *record, bool *exact) {
-  if (exact) *exact = function->callback || !function->writes_params;
-  for (; record && record->fp >= fp; record = record->prev) {
-    if (record->kind != RECORD_CALL || record->fp != fp) continue;
-    /* In after, this call's own or that of a callback further out, the results stand where the params were. */
-    if (record->phase == PHASE_AFTER && !record->params) return NULL;
-    if ((record->phase == PHASE_AFTER || record->phase == PHASE_ABORT) && record->params) {
-      if (exact) *exact = true;
-      return record->params;
-    }
-    break;
-  }
-  return fp - 2 - function->type->slots;
-}
-
 const uint64_t *lun_stack_params(const lun_stack *stack, bool *exact) {
   const Record *origin = stack->origin;
   if (!stack->function || !(stack->flags & STACK_STARTED) || !is_live(origin, stack->serial)) return NULL;
@@ -134,5 +118,5 @@ const uint64_t *lun_frame_params(const lun_frame *frame, bool *exact) {
 
 lun_snapshot *lun_call_snapshot(const lun_call *call) {
   Record *record = (Record *)call;
-  return snapshot_take(walk_from_record(record->function->store, record));
+  return snapshot_take(walk_from_record(record->function->store, record), false);
 }

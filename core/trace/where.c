@@ -7,11 +7,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <lunette/symbols.h>
 #include <lunette/where.h>
 
 #include "trace.h"
 
-typedef enum Form { FORM_ANY, FORM_IMPORT, FORM_EXPORT, FORM_HOST, FORM_INDEX } Form;
+typedef enum Form { FORM_ANY, FORM_IMPORT, FORM_EXPORT, FORM_HOST, FORM_FILE, FORM_INDEX } Form;
 
 typedef struct Pattern {
   Form form;
@@ -28,7 +29,7 @@ struct lun_where {
 };
 
 static const struct { const char *prefix; Form form; } prefixes[] = {
-  { "import:", FORM_IMPORT }, { "export:", FORM_EXPORT }, { "host:", FORM_HOST },
+  { "import:", FORM_IMPORT }, { "export:", FORM_EXPORT }, { "host:", FORM_HOST }, { "file:", FORM_FILE },
 };
 
 /* ---- reading patterns ---- */
@@ -153,7 +154,6 @@ static bool pattern_read(Reader *r, Pattern *pattern) {
     pattern->text = ++r->at;
     return *r->at || fail(r, r->at, "a name is missing");
   }
-  if (strncmp(r->at, "file:", 5) == 0) return fail(r, r->at, "source files are not known to this version");
   for (size_t i = 0; i < COUNT_OF(prefixes); i++) {
     size_t size = strlen(prefixes[i].prefix);
     if (strncmp(r->at, prefixes[i].prefix, size) != 0) continue;
@@ -301,9 +301,15 @@ static bool fits_export(const Pattern *pattern, const lun_definition *definition
 
 static bool fits_any(const Pattern *pattern, const lun_definition *definition) {
   const char *name = lun_definition_name(definition);
-  if (fits(pattern, name, NULL) || fits_export(pattern, definition) || fits_import(pattern, definition)) return true;
+  if (fits(pattern, name, NULL) || fits(pattern, lun_definition_raw_name(definition), NULL)) return true;
+  if (fits_export(pattern, definition) || fits_import(pattern, definition)) return true;
   if (fits(pattern, lun_definition_import_name(definition), NULL)) return true;
   return lun_definition_is_host(definition) && fits(pattern, lun_definition_module_name(definition), name);
+}
+
+static bool fits_file(const Pattern *pattern, const lun_definition *definition) {
+  lun_place source;
+  return lun_definition_place(definition, &source) && fits(pattern, source.file, NULL);
 }
 
 static bool pattern_match(const Pattern *pattern, const lun_definition *definition) {
@@ -313,6 +319,7 @@ static bool pattern_match(const Pattern *pattern, const lun_definition *definiti
     case FORM_EXPORT: return fits_export(pattern, definition);
     case FORM_HOST:
       return (lun_definition_is_host(definition) || lun_definition_is_import(definition)) && fits_any(pattern, definition);
+    case FORM_FILE: return fits_file(pattern, definition);
     case FORM_INDEX: {
       uint32_t index = lun_definition_index(definition);
       return pattern->from <= index && index <= pattern->to;
@@ -433,6 +440,11 @@ static void consider_exports(Search *search, const char *prefix, const lun_defin
   for (uint32_t i = 0; i < count; i++) consider_name(search, prefix, lun_definition_export(definition, i));
 }
 
+static void consider_file(Search *search, const lun_definition *definition) {
+  lun_place source;
+  if (lun_definition_place(definition, &source) && source.file) consider_name(search, "file:", source.file);
+}
+
 static void definition_consider(Search *search, const lun_definition *definition) {
   switch (search->form) {
     case FORM_ANY:
@@ -443,6 +455,7 @@ static void definition_consider(Search *search, const lun_definition *definition
     case FORM_IMPORT: consider_import(search, "import:", definition); break;
     case FORM_HOST: consider_import(search, "host:", definition); break;
     case FORM_EXPORT: consider_exports(search, "export:", definition); break;
+    case FORM_FILE: consider_file(search, definition); break;
     case FORM_INDEX: break;
   }
 }

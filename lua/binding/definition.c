@@ -20,6 +20,26 @@ static int get_name(lua_State *L) {
   return 1;
 }
 
+static int get_raw_name(lua_State *L) {
+  lua_pushstring(L, lun_definition_raw_name(definition_check(L, 1)));
+  return 1;
+}
+
+static int get_file(lua_State *L) {
+  lun_place source;
+  lun_definition_place(definition_check(L, 1), &source);
+  lua_pushstring(L, source.file);
+  return 1;
+}
+
+static int get_line(lua_State *L) {
+  lun_place source;
+  lun_definition_place(definition_check(L, 1), &source);
+  if (source.line) lua_pushinteger(L, source.line);
+  else lua_pushnil(L);
+  return 1;
+}
+
 static int get_own_name(lua_State *L) {
   lua_pushstring(L, lun_definition_own_name(definition_check(L, 1)));
   return 1;
@@ -162,12 +182,12 @@ static int definition_tostring(lua_State *L) {
 }
 
 static const Field fields[] = {
-  { "index", get_index, NULL },     { "name", get_name, NULL },       { "raw_name", get_name, NULL },
+  { "index", get_index, NULL },     { "name", get_name, NULL },       { "raw_name", get_raw_name, NULL },
   { "module", get_module, NULL },   { "exports", get_exports, NULL }, { "import", get_import, NULL },
   { "params", get_params, NULL },   { "results", get_results, NULL }, { "param_names", get_param_names, NULL },
   { "own_name", get_own_name, NULL }, { "own_module", get_own_module, NULL }, { "named_locals", get_named_locals, NULL },
   { "is_host", get_is_host, NULL }, { "offset", get_offset, NULL },   { "size", get_size, NULL },
-  { NULL, NULL, NULL },
+  { "file", get_file, NULL },       { "line", get_line, NULL },       { NULL, NULL, NULL },
 };
 static const luaL_Reg metamethods[] = { { "__tostring", definition_tostring }, { NULL, NULL } };
 const Class definition_class = { "definition", 3, fields, NULL, metamethods, NULL, NULL };

@@ -50,6 +50,41 @@ static int get_file_offset(lua_State *L) {
   return 1;
 }
 
+/* ---- where it is in the source ---- */
+static bool source_of(lua_State *L, lun_place *source) {
+  const FrameObject *object = self(L);
+  const lun_module *module = lun_definition_module(object->frame.definition);
+  return object->frame.offset != LUN_NO_OFFSET && module && source_outermost(L, module, object->frame.offset, source);
+}
+
+static int get_file(lua_State *L) {
+  lun_place source;
+  lua_pushstring(L, source_of(L, &source) ? source.file : NULL);
+  return 1;
+}
+
+static int get_line(lua_State *L) {
+  lun_place source;
+  if (source_of(L, &source) && source.line) lua_pushinteger(L, source.line);
+  else lua_pushnil(L);
+  return 1;
+}
+
+static int get_column(lua_State *L) {
+  lun_place source;
+  if (source_of(L, &source) && source.column) lua_pushinteger(L, source.column);
+  else lua_pushnil(L);
+  return 1;
+}
+
+static int get_inlined(lua_State *L) {
+  const FrameObject *object = self(L);
+  const lun_module *module = lun_definition_module(object->frame.definition);
+  if (object->frame.offset == LUN_NO_OFFSET || !module) lua_newtable(L);
+  else sources_push(L, module, object->frame.offset, true);
+  return 1;
+}
+
 static int get_is_host(lua_State *L) {
   lua_pushboolean(L, self(L)->frame.is_host);
   return 1;
@@ -100,7 +135,8 @@ static int frame_tostring(lua_State *L) {
 static const Field fields[] = {
   { "definition", get_definition, NULL },   { "instance", get_instance, NULL }, { "offset", get_offset, NULL },
   { "file_offset", get_file_offset, NULL }, { "is_host", get_is_host, NULL },   { "reentry", get_reentry, NULL },
-  { "exact", get_exact, NULL },             { NULL, NULL, NULL },
+  { "exact", get_exact, NULL },             { "file", get_file, NULL },         { "line", get_line, NULL },
+  { "column", get_column, NULL },           { "inlined", get_inlined, NULL },   { NULL, NULL, NULL },
 };
 static const luaL_Reg methods[] = { { "params", frame_params }, { NULL, NULL } };
 static const luaL_Reg metamethods[] = { { "__tostring", frame_tostring }, { NULL, NULL } };

@@ -196,6 +196,32 @@ static int module_functions(lua_State *L) {
   return 1;
 }
 
+/* An offset, from the start of the code section's contents. */
+static uint64_t offset_check(lua_State *L) {
+  lua_Integer offset = luaL_checkinteger(L, 2);
+  return offset < 0 ? LUN_NO_OFFSET : (uint64_t)offset;
+}
+
+/* (self, code offset) -> a list of source frames */
+static int module_places(lua_State *L) {
+  const lun_module *module = module_check(L, 1);
+  sources_push(L, module, offset_check(L), false);
+  return 1;
+}
+
+/* (self, code offset) -> the definition whose body it is in, or nil */
+static int module_function_at(lua_State *L) {
+  const lun_definition *definition = lun_module_function_at(module_check(L, 1), offset_check(L));
+  if (definition) push_definition(L, definition);
+  else lua_pushnil(L);
+  return 1;
+}
+
+static int get_code_start(lua_State *L) {
+  lua_pushinteger(L, (lua_Integer)lun_module_file_offset(module_check(L, 1), 0));
+  return 1;
+}
+
 static int module_tostring(lua_State *L) {
   const Handle *handle = object_check_closed(L, 1, &module_class);
   if (handle->head.session->closed) lua_pushliteral(L, "module (its session is closed)");
@@ -204,8 +230,10 @@ static int module_tostring(lua_State *L) {
 }
 
 static const Field fields[] = {
-  { "name", get_name, NULL }, { "imports", get_imports, NULL }, { "exports", get_exports, NULL }, { NULL, NULL, NULL },
+  { "name", get_name, NULL }, { "imports", get_imports, NULL }, { "exports", get_exports, NULL },
+  { "code_start", get_code_start, NULL }, { NULL, NULL, NULL },
 };
-static const luaL_Reg methods[] = { { "functions", module_functions }, { NULL, NULL } };
+static const luaL_Reg methods[] = { { "functions", module_functions }, { "places", module_places },
+                                    { "function_at", module_function_at }, { NULL, NULL } };
 static const luaL_Reg metamethods[] = { { "__tostring", module_tostring }, { "__gc", module_gc }, { NULL, NULL } };
 const Class module_class = { "module", 1, fields, methods, metamethods, NULL, NULL };

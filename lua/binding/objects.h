@@ -286,6 +286,14 @@ void frame_push(lua_State *L, Session *session, const lun_frame *frame, CallBox 
 /* Fills in what the table at `index` (or nil) gives. Raises. */
 void limits_read(lua_State *L, int index, lun_limits *limits);
 
+/* ---- places in the source (source.c) ---- */
+/* Pushes a list of {name=, linkage_name=, file=, line=, column=, inlined=}, innermost first; all frames, or the inlined. */
+void sources_push(lua_State *L, const lun_module *module, uint64_t offset, bool inlined_only);
+/* Where the function that was compiled is at the offset. False: unknown. May raise for want of memory. */
+bool source_outermost(lua_State *L, const lun_module *module, uint64_t offset, lun_place *source);
+/* Adds " file:line:column", as far as it is known. */
+void source_add(luaL_Buffer *buffer, const lun_place *source);
+
 /* ---- imports (host.c, imports.c, wasi.c) ----
  * These raise; the list stays the caller's. */
 /* Adds the items of the table at `index` under a module's name; those of a host object (NULL: under its own). */

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* Stacks: sequences of frames, top first. Borrowed from call:stack(), walked as far as asked and good inside the callback;
- * owned from call:snapshot() and err.stack, good until the session is closed. Printed, a stack is one line per frame:
+ * owned from call:snapshot() and err.stack, good until the session is closed. Printed, a stack is one line per frame, and above
+ * it one for each function that was inlined there:
  *
- *     #0  parse_value (json) 0x1f3
- *     #1  wasi_snapshot_preview1.fd_read (host)
+ *     #0  wasi_snapshot_preview1.fd_read (host)
+ *         refill (inlined) json.c:12:9
+ *     #1  parse_value (json) 0x1f3 json.c:40:5
  *
  * An offset there is the module file's, as other tools count. */
 #include <inttypes.h>
@@ -133,14 +135,33 @@ void name_add(luaL_Buffer *buffer, const char *name, size_t size) {
   }
 }
 
+enum { SOURCES_SHOWN = 64 };
+
+/* The source frames of a frame, innermost first; of more than are shown none. */
+static size_t frame_sources(const lun_frame *frame, lun_place sources[SOURCES_SHOWN]) {
+  const lun_module *module = lun_definition_module(frame->definition);
+  if (frame->offset == LUN_NO_OFFSET || !module) return 0;
+  size_t count = lun_module_places(module, frame->offset, sources, SOURCES_SHOWN);
+  return count <= SOURCES_SHOWN ? count : 0;
+}
+
 static void add_name(luaL_Buffer *buffer, const char *name) {
   name_add(buffer, name, strlen(name));
 }
 
+/* What was inlined there stands above the frame, without a number. */
 static void add_frame(luaL_Buffer *buffer, const lun_frame *frame, lua_Integer number) {
   char text[64];
   const char *module = frame->is_host ? "host" : frame->instance ? lun_instance_name(frame->instance) : NULL;
-  snprintf(text, sizeof text, "%s#%-2" PRId64 " ", number > 0 ? "\n" : "", (int64_t)number);
+  lun_place sources[SOURCES_SHOWN];
+  size_t count = frame_sources(frame, sources);
+  for (size_t i = 0; i + 1 < count; i++) {
+    luaL_addstring(buffer, number > 0 || i > 0 ? "\n    " : "    ");
+    add_name(buffer, sources[i].function ? sources[i].function : "?");
+    luaL_addstring(buffer, " (inlined)");
+    source_add(buffer, &sources[i]);
+  }
+  snprintf(text, sizeof text, "%s#%-2" PRId64 " ", number > 0 || count > 1 ? "\n" : "", (int64_t)number);
   luaL_addstring(buffer, text);
   add_name(buffer, lun_definition_name(frame->definition));
   if (!module || !*module) module = lun_definition_module_name(frame->definition);
@@ -153,6 +174,7 @@ static void add_frame(luaL_Buffer *buffer, const lun_frame *frame, lua_Integer n
   if (frame->offset == LUN_NO_OFFSET || !file) return;
   snprintf(text, sizeof text, " 0x%" PRIx64, lun_module_file_offset(file, frame->offset));
   luaL_addstring(buffer, text);
+  if (count) source_add(buffer, &sources[count - 1]);
 }
 
 static void add_snapshot(luaL_Buffer *buffer, const lun_snapshot *snapshot) {

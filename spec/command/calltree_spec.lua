@@ -120,7 +120,7 @@ _start() {
   } ! trap
 } ! trap
 lunette: trap: out of bounds memory access
-  at poke (app) 0x32
+  at poke(p=65536) (app) 0x32
   at main (app) 0x40
   at _start (app) 0x45
 ]])

@@ -43,7 +43,7 @@ describe("the exit status", function()
     assert.equal("", result.stdout)
     assert.equal([[
 lunette: trap: out of bounds memory access
-  at poke (m) 0x32
+  at poke(p=65536) (m) 0x32
   at main (m) 0x3c
   at _start (m) 0x41
 ]], result.stderr)

@@ -135,7 +135,7 @@ lunette: x.lua:2: call.nmae: no such field; did you mean 'name'?
       guest = guest, "run", "--strict", "-s", "calltree", "-e", "lunette.on('leaf', function() error('no') end)", "app.wasm",
     }
     assert.equal(102, result.status)
-    assert.is_truthy(result.stderr:find("\nlunette: listener: -e:1: no\n  at leaf (app) 0x29\n", 1, true), result.stderr)
+    assert.is_truthy(result.stderr:find("\nlunette: listener: -e:1: no\n  at leaf(x=7) (app) 0x29\n", 1, true), result.stderr)
     assert.is_truthy(result.stderr:find("\n  leaf(x=7) ! listener: -e:1: no\n} ! listener\n", 1, true), result.stderr)
   end)
 

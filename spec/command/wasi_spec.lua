@@ -154,7 +154,7 @@ describe("--stub-imports", function()
 
   it("lets a function that nobody has trap with its name when it is called", function()
     local result = run { guest = guest, "run", "--stub-imports", "app.wasm" }
-    assert.equal("lunette: trap: unknown import: env.called was called\n  at called (env)\n  at main (app) 0x75\n",
+    assert.equal("lunette: trap: unknown import: env.called was called\n  at called(7, 1.0) (env)\n  at main (app) 0x75\n",
       result.stderr)
     assert.equal(134, result.status)
   end)

@@ -13,6 +13,7 @@
 #include <lunette/stack.h>
 #include <lunette/status.h>
 #include <lunette/store.h>
+#include <lunette/symbols.h>
 #include <lunette/value.h>
 #include <lunette/wasi.h>
 #include <lunette/where.h>

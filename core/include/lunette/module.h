@@ -61,14 +61,17 @@ LUN_API const lun_definition *lun_module_function(const lun_module *module, uint
 
 /* ---- definitions: the static facts of a function ---- */
 LUN_API uint32_t lun_definition_index(const lun_definition *definition); /* host: its index in the importing module */
-/* Name section, else export, else import ("module.name"), else "#index". Never NULL; UTF-8, shown as it is. */
+/* As people write it: lun_definition_raw_name, but the mangled names of C++ and Rust are demangled. Never NULL; UTF-8. */
 LUN_API const char *lun_definition_name(const lun_definition *definition);
+/* Name section, else export, else import ("module.name"), else "#index". Never NULL; UTF-8, as it is. */
+LUN_API const char *lun_definition_raw_name(const lun_definition *definition);
 /* From the name section alone; of a host function the name that it was given. NULL: none. */
 LUN_API const char *lun_definition_own_name(const lun_definition *definition);
 LUN_API const lun_module *lun_definition_module(const lun_definition *definition);  /* host: the importing module */
 LUN_API const char *lun_definition_module_name(const lun_definition *definition);   /* host: the host module's name */
 LUN_API const lun_signature *lun_definition_signature(const lun_definition *definition);
-LUN_API const char *lun_definition_param_name(const lun_definition *definition, uint32_t index); /* NULL: none */
+/* From the name section, else from the debug information; of a host function as it was given. NULL: none. */
+LUN_API const char *lun_definition_param_name(const lun_definition *definition, uint32_t index);
 /* How many of its locals, params among them, the name section names; of a host function 0. */
 LUN_API uint32_t lun_definition_named_locals(const lun_definition *definition);
 LUN_API bool lun_definition_is_host(const lun_definition *definition);

@@ -50,6 +50,9 @@ LUN_API void lun_snapshot_destroy(lun_snapshot *snapshot);
 LUN_API lun_snapshot *lun_snapshot_retain(lun_snapshot *snapshot);   /* one more holder; destroy gives up one */
 LUN_API uint32_t lun_snapshot_count(const lun_snapshot *snapshot);
 LUN_API const lun_frame *lun_snapshot_frame(const lun_snapshot *snapshot, uint32_t index); /* 0 = top; NULL: out of range */
+/* The values of a frame's params when the snapshot was taken, owned by it; kept by the stack of an error alone. NULL: not
+ * kept, or gone by then. `exact` (may be NULL): whether they are those that were passed. */
+LUN_API const uint64_t *lun_snapshot_params(const lun_snapshot *snapshot, uint32_t index, bool *exact);
 LUN_API uint64_t lun_snapshot_omitted(const lun_snapshot *snapshot);
 /* Where the omitted frames were: after this many frames. */
 LUN_API uint32_t lun_snapshot_gap(const lun_snapshot *snapshot);

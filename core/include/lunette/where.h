@@ -2,12 +2,13 @@
 /* Which functions: patterns over the names of definitions. A where is asked once per definition, when it is attached;
  * what it does not choose costs nothing.
  *
- *     sqlite3_*            any name of a function, guest or host: its own, each export, of imports and host functions
- *                          also "module.name" and the bare name
+ *     sqlite3_*            any name of a function, guest or host: its own, as it is and demangled, each export, of imports and
+ *                          host functions also "module.name" and the bare name
  *     =operator*           exactly this name: nothing in it is special
  *     import:wasi_*.fd_*   "module.name" of an import (the imported function, and the host function bound to it)
  *     export:run           names under which the module exports it
  *     host:*               host functions, by any of their names; so is an import, before anything is bound to it
+ *     file:*json.c         functions defined in a source file, by debug information; its whole path, as the compiler knew it
  *     #12  #10-20          by index in the module; of a host function in the importing one
  *     !PATTERN             none of these
  *

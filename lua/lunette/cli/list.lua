@@ -1,7 +1,8 @@
 -- SPDX-License-Identifier: MIT
---- `lunette list`: the functions of a module, its imports and its exports.
+--- `lunette list`: the functions of a module, its imports and its exports, and where in the source functions are.
 
 local core = require("lunette.core")
+local json = require("lunette.cli.json")
 local text = require("lunette.cli.text")
 
 local list = {}
@@ -29,6 +30,7 @@ local function functions(request)
       text.escape(definition.name),
       text.signature(definition),
       ports(definition),
+      text.place({ file = definition.file, line = definition.line }),
     }
   end
   if #rows == 0 then return false end
@@ -50,6 +52,30 @@ local function externs(request, title, items)
   text.columns(rows, "  ", WIDEST)
 end
 
+-- One line for each: kind says what it is.
+local function write_json(request)
+  local definitions = request.module:functions(request.where)
+  for _, definition in ipairs(definitions) do
+    local import, names = definition.import, {}
+    for i = 1, #definition.params do names[i] = definition.param_names[i] or "" end
+    json.write(json.object({ { "kind", "function" }, { "index", definition.index }, { "name", definition.name },
+      { "raw_name", definition.raw_name }, { "params", definition.params }, { "param_names", names },
+      { "results", definition.results },
+      { "import", import and json.object({ { "module", import.module }, { "name", import.name } }) },
+      { "exports", definition.exports }, { "offset", definition.offset }, { "size", definition.size },
+      { "file", definition.file }, { "line", definition.line } }))
+  end
+  if request.where then return #definitions > 0 end
+  for _, kind in ipairs({ "import", "export" }) do
+    for _, item in ipairs(request.module[kind .. "s"]) do
+      if not item.definition then
+        json.write(json.object({ { "kind", kind }, { "module", item.module }, { "name", item.name }, { "type", item.type } }))
+      end
+    end
+  end
+  return true
+end
+
 local function no_function(request)
   local names, nearest = {}, nil
   for _, definition in ipairs(request.module:functions()) do names[#names + 1] = definition.name end
@@ -59,6 +85,10 @@ local function no_function(request)
 end
 
 function list.main(_, request)
+  if request.json then
+    if not write_json(request) then no_function(request) end
+    return
+  end
   local found = functions(request)
   if request.where then
     if not found then no_function(request) end

@@ -26,6 +26,15 @@ function text.signature(definition)
   return "(" .. table.concat(params, ", ") .. ")" .. gives
 end
 
+--- "file:line:column" as far as they are known, or nil.
+function text.place(source)
+  if not source.file then return nil end
+  local place = text.escape(source.file)
+  if source.line then place = place .. ":" .. source.line end
+  if source.line and source.column then place = place .. ":" .. source.column end
+  return place
+end
+
 --- Rows of cells as lines of aligned columns; a column's width is its widest cell, at most `most`.
 function text.lines(rows, indent, most)
   local widths, lines = {}, {}

@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: MIT */
+/* Mangled names as their languages write them: C++ (the Itanium ABI) and Rust (legacy and v0), by libiberty. It hands out
+ * text piece by piece and allocates little; names are a stranger's, and a short one can stand for text without end, so that
+ * too much of it is left alone: the name stays mangled then. */
+#include <setjmp.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "symbols.h"
+
+#ifdef LUN_HAVE_LIBIBERTY
+#include <libiberty/demangle.h>
+
+enum { TEXT_MOST = 16384, NAME_MOST = 16384, BACK_REFERENCES_MOST = 8 };
+
+typedef struct Text {
+  VEC(char) bytes;
+  bool is_failed, may_leave;
+  jmp_buf leave;
+} Text;
+
+static void text_add(const char *bytes, size_t size, void *self) {
+  Text *text = self;
+  if (!text->is_failed && text->bytes.count + size <= TEXT_MOST && vec_grow(&text->bytes, size + 1)) {
+    memcpy(text->bytes.items + text->bytes.count, bytes, size);
+    text->bytes.count += size;
+    return;
+  }
+  text->is_failed = true;
+  if (text->may_leave) longjmp(text->leave, 1);  /* the demangler holds nothing that would be lost */
+}
+
+/* Rust's v0 may name letters beyond ASCII, as u and a length; the demangler allocates for those. */
+static bool has_punycode(const char *name, uint32_t *back_references) {
+  bool found = false;
+  for (const char *at = name; *at; at++) {
+    found |= at[0] == 'u' && at[1] >= '0' && at[1] <= '9';
+    *back_references += *at == 'B';
+  }
+  return found;
+}
+
+static bool is_rust_v0(const char *symbol) { return symbol[0] == '_' && symbol[1] == 'R'; }
+
+static bool text_run(Text *text, const char *symbol) {
+  if (setjmp(text->leave)) return false;
+  if (rust_demangle_callback(symbol, DMGL_PARAMS | DMGL_ANSI, text_add, text)) return !text->is_failed;
+  text->bytes.count = 0;
+  if (is_rust_v0(symbol)) return false;
+  return cplus_demangle_v3_callback(symbol, DMGL_PARAMS | DMGL_ANSI, text_add, text) && !text->is_failed;
+}
+
+static bool text_make(Text *text, const char *symbol) {
+  uint32_t back_references = 0;
+  text->may_leave = !is_rust_v0(symbol) || !has_punycode(symbol, &back_references);
+  if (!text->may_leave && back_references > BACK_REFERENCES_MOST) return false;
+  return text_run(text, symbol);
+}
+
+bool lun_can_demangle(void) { return true; }
+
+char *lun_demangle(const char *symbol) {
+  if (symbol[0] != '_' || (symbol[1] != 'Z' && symbol[1] != 'R') || strlen(symbol) > NAME_MOST) return NULL;
+  Text text = { .bytes.count = 0 };
+  bool done = text_make(&text, symbol) && text.bytes.count > 0 && vec_grow(&text.bytes, 1);
+  done = done && utf8_valid((const uint8_t *)text.bytes.items, text.bytes.count) &&
+         !memchr(text.bytes.items, 0, text.bytes.count);
+  if (!done) {
+    vec_clear(&text.bytes);
+    return NULL;
+  }
+  text.bytes.items[text.bytes.count] = 0;
+  return text.bytes.items;
+}
+#else
+bool lun_can_demangle(void) { return false; }
+
+char *lun_demangle(const char *symbol) {
+  (void)symbol;
+  return NULL;
+}
+#endif
+
+const char *lun_definition_name(const lun_definition *definition) {
+  if (definition->shown_name) return definition->shown_name;
+  const char *raw = lun_definition_raw_name(definition);
+  lun_definition *writable = (lun_definition *)(uintptr_t)definition;
+  char *text = definition->module ? lun_demangle(raw) : NULL;
+  const char *copy = text ? arena_string(&definition->module->arena, text, strlen(text)) : NULL;
+  free(text);
+  writable->shown_name = copy ? copy : raw;
+  return definition->shown_name;
+}
