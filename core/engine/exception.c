@@ -157,7 +157,7 @@ static bool has_open_call(const Store *store, const Record *until) {
 
 static void describe(lun_error *error, const Exception *exception, const char *fate) {
   char text[256];
-  lun_error_set(error, LUN_EXCEPTION, "exception %s%s", exception_text(exception, text, sizeof text), fate);
+  lun_error_set(error, LUN_EXCEPTION, "%s%s", exception_text(exception, text, sizeof text), fate);
 }
 
 /* Tells the calls between that they are over. False: a callback has asked for the end of the run. */

@@ -95,7 +95,7 @@ lun_status host_call(Store *store, Function *function, Slot *fp) {
   }
   lun_error_clear(&store->error);
   store->error = error;
-  if (error.kind == LUN_EXCEPTION && !error.exception) status = LUN_HOST; /* there is nothing to throw */
+  if (status == LUN_EXCEPTION && !error.exception) status = LUN_HOST; /* there is nothing to throw */
   if (error.kind != status) {
     lun_error_clear(&store->error);
     lun_error_set(&store->error, status, "%s.%s failed", function->definition->module_name, function->definition->name);

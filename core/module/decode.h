@@ -86,6 +86,7 @@ const char *later_sentence(const Later *later, char *buffer, size_t room);
 /* Of the name section, or NULL. */
 const char *names_module(lun_module *module);
 const char *names_function(lun_module *module, uint32_t function);
+const char *names_tag(lun_module *module, uint32_t tag);
 uint32_t names_local_count(lun_module *module, uint32_t function);
 void names_clear(lun_module *module);
 

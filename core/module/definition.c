@@ -32,7 +32,8 @@ static const char *limits_text(const Limits *limits, char *buffer, size_t room) 
 
 static char *tag_text(Arena *arena, const lun_signature *signature) {
   char types[256];
-  return arena_printf(arena, "tag %s", signature_text(signature, types, sizeof types));
+  size_t size = strlen(signature_text(signature, types, sizeof types)), arrow = size > 3 ? 3 : size;
+  return arena_printf(arena, "tag (%.*s)", (int)(size - arrow), types); /* without the " ->" */
 }
 
 static char *type_text(Arena *arena, lun_extern_kind kind, const TableType *table, const MemoryType *memory,
@@ -129,11 +130,18 @@ const lun_definition *lun_module_function(const lun_module *module, uint32_t ind
 
 uint64_t lun_module_file_offset(const lun_module *module, uint64_t code_offset) { return module->code_start + code_offset; }
 
+static const char *tag_name_make(lun_module *module, uint32_t index) {
+  const char *name = names_tag(module, index);
+  for (uint32_t i = 0; !name && i < module->export_count; i++)
+    if (module->exports[i].kind == LUN_EXTERN_TAG && module->exports[i].index == index) name = module->exports[i].name;
+  return name && name[0] ? name : arena_printf(&module->arena, "#%u", index);
+}
+
 const char *module_tag_name(lun_module *module, uint32_t index) {
-  for (uint32_t i = 0; i < module->export_count; i++)
-    if (module->exports[i].kind == LUN_EXTERN_TAG && module->exports[i].index == index) return module->exports[i].name;
-  const char *name = arena_printf(&module->arena, "#%u", index);
-  return name ? name : "#?";
+  if (!module->tag_names) module->tag_names = arena_array(&module->arena, module->tag_count, sizeof *module->tag_names);
+  if (!module->tag_names) return "#?";
+  if (!module->tag_names[index]) module->tag_names[index] = tag_name_make(module, index);
+  return module->tag_names[index] ? module->tag_names[index] : "#?";
 }
 
 /* ---- definitions ---- */

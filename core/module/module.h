@@ -177,6 +177,7 @@ struct lun_module {
   bool names_tried;
   void *symbols;                      /* core/symbols', made when first asked for; freed by symbols_destroy */
   void (*symbols_destroy)(void *symbols);
+  const char **tag_names;             /* cached */
   const char **port_texts;            /* of the types of imports, then exports; cached */
 };
 
@@ -190,7 +191,7 @@ void module_release(lun_module *module);
 /* From the name section; NULL: none. */
 const char *names_local(lun_module *module, uint32_t function, uint32_t local);
 
-/* Of its export, else "#index". Never NULL. */
+/* Of the name section, else its export, else "#index". Never NULL. */
 const char *module_tag_name(lun_module *module, uint32_t index);
 /* The export of that name, or NULL. */
 const Export *export_find(const lun_module *module, const char *name, size_t name_size);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The name section, read when somebody first asks: the module's name, names of functions, names of locals. It is a
+/* The name section, read when somebody first asks: the module's name, names of functions, of tags, of locals. It is a
  * custom section, so whatever is wrong with it costs names and nothing else: what was read soundly before the break
  * stays. Core specification, appendix A.4 (Name Section).
  *
@@ -25,12 +25,12 @@ typedef struct LocalNames {
 
 typedef struct Names {
   const char *module;
-  const char **functions;     /* by index; NULL: not one named */
+  const char **functions, **tags; /* by index; NULL: not one named */
   VEC(LocalNames) groups;     /* by function */
   VEC(LocalName) locals;      /* of each group by index */
 } Names;
 
-enum { NAMES_MODULE, NAMES_FUNCTIONS, NAMES_LOCALS };
+enum { NAMES_MODULE, NAMES_FUNCTIONS, NAMES_LOCALS, NAMES_TAGS = 11 };
 
 /* NULL with no failure: not UTF-8, or empty, and passed over. */
 static const char *name_take(Bytes *b) {
@@ -42,14 +42,15 @@ static const char *name_take(Bytes *b) {
   return (const char *)name - 1;
 }
 
-static void functions_read(lun_module *module, Names *names, Bytes *b) {
+/* The names of things that have an index below `most`. */
+static void indexed_read(lun_module *module, const char ***names, uint32_t most, Bytes *b) {
   uint32_t count = bytes_u32(b);
-  if (!names->functions) names->functions = arena_array(&module->arena, module->function_count, sizeof *names->functions);
-  if (!names->functions) return;
+  if (!*names) *names = arena_array(&module->arena, most, sizeof **names);
+  if (!*names) return;
   for (uint32_t i = 0; i < count && !b->failure; i++) {
     uint32_t index = bytes_u32(b);
     const char *name = name_take(b);
-    if (name && index < module->function_count && !names->functions[index]) names->functions[index] = name;
+    if (name && index < most && !(*names)[index]) (*names)[index] = name;
   }
 }
 
@@ -92,7 +93,8 @@ static void subsections_read(lun_module *module, Names *names, Bytes *rest) {
     if (!is_cut) b.end = b.at + size;
     rest->at = b.end;
     if (id == NAMES_MODULE && !names->module) names->module = name_take(&b);
-    if (id == NAMES_FUNCTIONS) functions_read(module, names, &b);
+    if (id == NAMES_FUNCTIONS) indexed_read(module, &names->functions, module->function_count, &b);
+    if (id == NAMES_TAGS) indexed_read(module, &names->tags, module->tag_count, &b);
     if (id == NAMES_LOCALS) locals_read_all(names, &b);
     if (is_cut) return;
   }
@@ -121,6 +123,11 @@ const char *names_module(lun_module *module) {
 const char *names_function(lun_module *module, uint32_t function) {
   const Names *names = names_of(module);
   return names && names->functions && function < module->function_count ? names->functions[function] : NULL;
+}
+
+const char *names_tag(lun_module *module, uint32_t tag) {
+  const Names *names = names_of(module);
+  return names && names->tags && tag < module->tag_count ? names->tags[tag] : NULL;
 }
 
 static const LocalNames *group_find(const Names *names, uint32_t function) {

@@ -252,7 +252,7 @@ api.rows = {
   { "definition.size", "integer | nil", "of its body, in bytes" },
   -- err
   -- tag, exception
-  { "tag.name", "string", "as its module exports it, else #index; \"tag\" for one of the host's making" },
+  { "tag.name", "string", "from the name section, an export, or #index; \"tag\" for one of the host's making" },
   { "tag.params", "list of types", "of the values that its exceptions carry" },
   { "tag:exception", "(values…) -> exception", "a new one; a host function throws it by error(exception)" },
   { "exception.tag", "tag", "which kind of exception it is" },

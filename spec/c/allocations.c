@@ -72,6 +72,7 @@ typedef struct Work {
   lun_store *store;
   lun_module *module;
   lun_imports *imports;
+  lun_tag *tag;
   lun_instance *instance;
   lun_where *where;
   lun_attachment *attachment;
@@ -127,13 +128,27 @@ static lun_status again(void *self, lun_call *call, const uint64_t *params, uint
   return status;
 }
 
+/* Throws what it is given, by the tag of the embedder's making. */
+static lun_status throws(void *self, lun_call *call, const uint64_t *params, uint64_t *results, lun_error *error) {
+  const Work *work = self;
+  (void)results;
+  lun_exception *exception;
+  lun_status status = lun_exception_create(lun_call_store(call), work->tag, params, &exception, error);
+  if (status != LUN_OK) return status;
+  status = lun_exception_throw(exception, error);
+  lun_exception_release(exception);
+  return status;
+}
+
 static lun_status import_all(Work *work) {
   static const lun_type number = LUN_I32;
   static const char *const names[] = { "n" };
   const lun_host_function function = { .module = "host", .name = "again", .signature = { 1, 1, &number, &number },
                                        .param_names = names, .callback = again, .self = work };
+  const lun_host_function thrower = { .module = "host", .name = "throws", .signature = { 1, 1, &number, &number },
+                                      .callback = throws, .self = work };
   lun_extern memory = { .kind = LUN_EXTERN_MEMORY }, table = { .kind = LUN_EXTERN_TABLE };
-  lun_extern global = { .kind = LUN_EXTERN_GLOBAL };
+  lun_extern global = { .kind = LUN_EXTERN_GLOBAL }, tag = { .kind = LUN_EXTERN_TAG };
   const uint64_t value = 16;
   lun_error *error = &work->error;
   lun_status status = lun_imports_create(work->store, &work->imports, error);
@@ -144,6 +159,10 @@ static lun_status import_all(Work *work) {
   if (status == LUN_OK) status = lun_imports_add(work->imports, "host", "table", table, error);
   if (status == LUN_OK) status = lun_global_create(work->store, LUN_I32, false, &value, &global.as.global, error);
   if (status == LUN_OK) status = lun_imports_add(work->imports, "host", "global", global, error);
+  if (status == LUN_OK) status = lun_imports_add_host(work->imports, &thrower, error);
+  if (status == LUN_OK) status = lun_tag_create(work->store, &number, 1, &work->tag, error);
+  tag.as.tag = work->tag;
+  if (status == LUN_OK) status = lun_imports_add(work->imports, "host", "tag", tag, error);
   return status;
 }
 
@@ -162,6 +181,12 @@ static lun_status run(Work *work) {
   uint64_t slots[1] = { 0 };
   lun_status status = lun_function_invoke(lun_instance_function(work->instance, "run"), NULL, slots, &work->error);
   if (status != LUN_OK) return status;
+  lun_error thrown = LUN_ERROR_INIT;
+  status = lun_function_invoke(lun_instance_function(work->instance, "uncaught"), NULL, NULL, &thrown);
+  bool whole = thrown.exception && lun_exception_values(thrown.exception)[1] == 2;
+  lun_error_clear(&thrown);
+  if (status != LUN_EXCEPTION) return lun_error_set(&work->error, status == LUN_OK ? LUN_USAGE : status, "nothing was thrown");
+  if (!whole) return lun_error_set(&work->error, LUN_USAGE, "the exception is not the one that was thrown");
   if (slots[0] != 42) return lun_error_set(&work->error, LUN_USAGE, "run gave %d", (int)slots[0]);
   lun_error trap = LUN_ERROR_INIT;
   status = lun_function_invoke(lun_instance_function(work->instance, "trap"), slots, slots, &trap);

@@ -56,6 +56,21 @@ describe("a function's name", function()
   end)
 end)
 
+describe("a tag's name", function()
+  after_each(guest.close_all)
+
+  it("is the name section's, else an export, else the index", function()
+    local text = [[(module (tag (export "a")) (tag (export "b")) (tag)
+      (func (export "f0") (throw 0)) (func (export "f1") (throw 1)) (func (export "f2") (throw 2)))]]
+    local session = guest.session()
+    local instance = session.instantiate(session.module(wat(text, { names = false })
+      .. sections.names({ { 11, vector({ named(1, "own") }) } })))
+    local told = {}
+    for i = 0, 2 do told[i + 1] = guest.failure(instance.invoke, instance, "f" .. i).tag.name end
+    assert.same({ "a", "own", "#2" }, told)
+  end)
+end)
+
 describe("a broken name section", function()
   after_each(guest.close_all)
 

@@ -145,7 +145,7 @@ describe("R4 an exception", function()
         call:stack()[1].offset == err.stack[1].offset, err.message }
     end })
     assert.equal(2, instance:invoke("twice"))
-    assert.same({ { 1, true, 2, true, true, "exception e(1)" }, { 2, true, 2, true, true, "exception e(2)" } }, told)
+    assert.same({ { 1, true, 2, true, true, "e(1)" }, { 2, true, 2, true, true, "e(2)" } }, told)
   end)
 
   it("is one err object for all whom it is told", function()

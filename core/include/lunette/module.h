@@ -41,7 +41,7 @@ typedef enum lun_extern_kind {
 LUN_API const char *lun_extern_kind_name(lun_extern_kind kind);  /* "function", "table", "memory", "global", "tag" */
 
 /* One import or export. `definition` for functions; for the rest `type` is the text of the type
- * ("memory 1..2 pages", "global mut i32", "table 10..20 funcref", "tag i32 ->"), owned by the module. */
+ * ("memory 1..2 pages", "global mut i32", "table 10..20 funcref", "tag (i32)"), owned by the module. */
 typedef struct lun_port {
   const char *module;  /* imports only */
   const char *name;
