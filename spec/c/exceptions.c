@@ -90,7 +90,7 @@ static bool load(const char *path) {
   };
   lun_extern tag = { .kind = LUN_EXTERN_TAG };
   lun_error error = LUN_ERROR_INIT;
-  bool fine = lun_store_create(&(lun_store_options){ .max_exception_bytes = 1 << 17 }, &store, &error) == LUN_OK &&
+  bool fine = lun_store_create(&(lun_store_options){ .limits.max_exception_bytes = 1 << 17 }, &store, &error) == LUN_OK &&
               lun_module_create(store, bytes, size, NULL, &module, &error) == LUN_OK &&
               lun_imports_create(store, &imports, &error) == LUN_OK &&
               lun_imports_add_host(imports, &functions[0], &error) == LUN_OK &&
@@ -190,7 +190,7 @@ static void limits(void) {
   lun_error error = LUN_ERROR_INIT;
   lun_exception *last = NULL;
   uint64_t ref = 0;
-  lun_status status = lun_store_create(&(lun_store_options){ .max_exception_bytes = 4096 }, &small, &error);
+  lun_status status = lun_store_create(&(lun_store_options){ .limits.max_exception_bytes = 4096 }, &small, &error);
   if (status == LUN_OK) status = lun_tag_create(small, &reference, 1, &tag, &error);
   int made = 0;
   while (status == LUN_OK && made < 1000) {
