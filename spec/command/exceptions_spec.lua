@@ -26,9 +26,9 @@ describe("an exception that nobody catches", function()
     assert.equal("", result.stdout)
     assert.equal([[
 lunette: exception: lost(-3, 0.5) was not caught
-  at inner (m) 0xe
-  at main (m) 0x2b
-  at _start (m) 0x30
+  at inner (m) 0x65
+  at main (m) 0x82
+  at _start (m) 0x87
 ]], result.stderr)
     assert.equal(134, result.status)
   end)
