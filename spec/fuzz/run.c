@@ -8,13 +8,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { RUN_MS = 10, EXPORTS_MAX = 12 };
+enum { RUN_MS = 10, EXPORTS_MAX = 12, TAG_PARAMS = 8 };
 
 /* One of the two runs, and all that it has shown, as a list of numbers. */
 typedef struct Run {
   lun_store *store;
   lun_imports *imports;
   lun_instance *instance;
+  lun_tag *tag;              /* of the last import that is one, or NULL: what the host throws */
   uint32_t host_calls;
   uint64_t open, events;     /* calls that were heard and have not ended; all events */
   bool is_traced, is_late;
@@ -41,10 +42,21 @@ static void show_value(Run *run, lun_type type, const uint64_t *slots) {
   for (uint32_t i = 0; i < lun_type_slots(type); i++) show(run, is_number(type) ? slots[i] : slots[i] != 0);
 }
 
+static void show_exception(Run *run, const lun_exception *exception) {
+  const lun_signature *signature = lun_tag_signature(lun_exception_tag(exception));
+  const uint64_t *at = lun_exception_values(exception);
+  for (uint32_t i = 0; i < signature->param_count; i++) {
+    show_value(run, signature->params[i], at);
+    at += lun_type_slots(signature->params[i]);
+  }
+}
+
 static void show_status(Run *run, lun_status status, lun_error *error) {
   if (status == LUN_TIMEOUT) run->is_late = true;
   show(run, status);
   if (status == LUN_OK) return;
+  CHECK((status == LUN_EXCEPTION) == (error->exception != NULL) && !error->caught);
+  if (error->exception) show_exception(run, error->exception);
   show(run, error->trap);
   for (const char *at = error->message; *at; at++) show(run, (uint8_t)*at);
   for (uint32_t i = 0; error->stack && i < lun_snapshot_count(error->stack); i++)
@@ -54,7 +66,17 @@ static void show_status(Run *run, lun_status status, lun_error *error) {
 
 /* ---- the host ---- */
 
-/* Calls the first export without params now and then, and fails now and then. */
+/* One with zeros and nulls. */
+static lun_status throw_one(Run *run, lun_error *error) {
+  static const uint64_t values[2 * TAG_PARAMS];
+  lun_exception *exception;
+  if (lun_exception_create(run->store, run->tag, values, &exception, error) != LUN_OK) return error->kind;
+  lun_status status = lun_exception_throw(exception, error);
+  lun_exception_release(exception);
+  return status;
+}
+
+/* Calls the first export without params now and then, and fails or throws now and then. */
 static lun_status host_call(void *self, lun_call *call, const uint64_t *params, uint64_t *results, lun_error *error) {
   Run *run = self;
   const lun_signature *signature = lun_definition_signature(lun_call_definition(call));
@@ -64,12 +86,28 @@ static lun_status host_call(void *self, lun_call *call, const uint64_t *params, 
   }
   run->host_calls++;
   if (run->host_calls % 8 == 7) return lun_error_set(error, LUN_HOST, "call %u", run->host_calls);
+  if (run->host_calls % 4 == 1 && run->tag) return throw_one(run, error);
   if (signature->result_count && is_number(signature->results[0])) results[0] = run->host_calls & 3;
   if (run->host_calls % 4 != 3 || !run->instance) return LUN_OK;
   lun_function *function = lun_instance_function(run->instance, "run");
   if (!function || lun_definition_signature(lun_function_definition(function))->param_count ||
       lun_definition_signature(lun_function_definition(function))->result_count) return LUN_OK;
   return lun_function_invoke(function, NULL, NULL, error);
+}
+
+/* From a text such as "tag (i32 f64)". */
+static lun_tag *tag_of(Run *run, const char *text) {
+  char name[16];
+  lun_type params[TAG_PARAMS];
+  uint32_t count = 0;
+  int size = 0;
+  for (text += strlen("tag ("); sscanf(text, " %15[a-z0-9]%n", name, &size) == 1; text += size) {
+    lun_type type = lun_type_of_name(name);
+    if (!type || count == TAG_PARAMS) return NULL;
+    params[count++] = type;
+  }
+  lun_tag *tag;
+  return lun_tag_create(run->store, params, count, &tag, NULL) == LUN_OK ? tag : NULL;
 }
 
 static bool add_import(Run *run, lun_port port) {
@@ -97,6 +135,10 @@ static bool add_import(Run *run, lun_port port) {
       if (!type || lun_global_create(run->store, type, is_mutable, value, &item.as.global, NULL) != LUN_OK) return false;
       break;
     }
+    case LUN_EXTERN_TAG:
+      item.as.tag = run->tag = tag_of(run, port.type);
+      if (!run->tag) return false;
+      break;
   }
   return lun_imports_add(run->imports, port.module, port.name, item, NULL) == LUN_OK;
 }
