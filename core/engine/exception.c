@@ -54,6 +54,8 @@ static void mark_slots(Search *search, const Slot *slots, size_t count) {
 }
 
 static void mark_reachable(Store *store, Search *search, const Slot *end) {
+  /* At an entry that may yet be refused the frame does not fit. */
+  if ((uintptr_t)end > store->true_limit) end = (const Slot *)store->true_limit;
   for (size_t i = 0; i < search->count; i++)
     if (search->items[i]->holders > 0) mark(search, search->items[i]);
   mark_slots(search, store->stack, (size_t)(end - store->stack));
