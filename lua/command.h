@@ -17,7 +17,7 @@ typedef enum Command {
 } Command;
 
 enum { IN_RUN = 1 << COMMAND_RUN | 1 << COMMAND_REPL | 1 << COMMAND_STRACE, IN_LIST = 1 << COMMAND_LIST,
-       IN_SYMBOLIZE = 1 << COMMAND_SYMBOLIZE,
+       IN_SYMBOLIZE = 1 << COMMAND_SYMBOLIZE, IN_CONNECT = 1 << COMMAND_CONNECT,
        IN_CHECK = 1 << COMMAND_CHECK, IN_SCRIPTS = 1 << COMMAND_SCRIPTS, IN_HELP = 1 << COMMAND_HELP,
        IN_VERSION = 1 << COMMAND_VERSION };
 
@@ -55,6 +55,7 @@ typedef struct Options {
   lun_wasi_dir *dirs;       size_t dir_count;
   const char **listen;      size_t listen_count;
   const char *output, *stdin_path, *argv0, *invoke;
+  const char *listen_path;  /* of a unix socket */
   const char *timeout;      /* as it was given */
   uint64_t timeout_ns;      /* 0: none */
   lun_limits limits;
@@ -132,6 +133,7 @@ typedef struct Request {
   const Options *options;
   lun_module *module;
   struct Terminal *terminal; /* run, repl: the prompt's */
+  int listen_fd;            /* run --listen; 0: none */
 } Request;
 
 /* LUN_NO_MEMORY, or LUN_OK. */
@@ -154,8 +156,18 @@ Terminal *terminal_create(lun_store *store);
 void terminal_destroy(Terminal *terminal);  /* NULL is ignored */
 /* Ctrl-C at the prompt: the line is given up. False: it is not reading one. Any thread. */
 bool terminal_cancel(Terminal *terminal);
+/* For lunette connect: on stdin; what comes from `socket` meanwhile is shown. */
+LUN_MUST_CHECK lun_status terminal_open_client(Terminal *terminal, int socket, lun_error *error);
+/* A line, good until the next; NULL at the end, also of the socket. */
+const char *terminal_ask(Terminal *terminal, const char *prompt, size_t *size);
+void terminal_show(const Terminal *terminal, const char *text, size_t size);
 /* Pushes { read, write, remember, complete }; opened at the first use. May raise. */
 void terminal_push(struct lua_State *L, Terminal *terminal, bool is_repl);
+
+/* ---- the socket of run --listen and lunette connect (listen.c) ---- */
+/* A listening descriptor, or -1 and the error. */
+int socket_listen(const char *path, lun_error *error);
+int connect_command(const char *path);
 
 /* ---- run (run.c, signals.c) ---- */
 int run_command(const Options *options);

@@ -82,9 +82,11 @@ static int usage_error(const char *text, const char *advice) {
 }
 
 static int dispatch(Command command, const Options *options) {
-  int most = command == COMMAND_LIST || command == COMMAND_CHECK || command == COMMAND_HELP ? 1 : 0;
+  int most = command == COMMAND_CONNECT || command == COMMAND_LIST || command == COMMAND_CHECK || command == COMMAND_HELP ? 1 : 0;
   bool runs = command == COMMAND_RUN || command == COMMAND_REPL || command == COMMAND_STRACE;
   bool needs_file = runs || command == COMMAND_LIST || command == COMMAND_SYMBOLIZE;
+  if (command == COMMAND_CONNECT && !options->help && options->argument_count == 0)
+    return usage_error("connect needs a socket", "lunette connect SOCKET, that of a lunette run --listen SOCKET");
   char text[128];
   if (options->help) return help_on(command, options);
   if (needs_file && options->argument_count == 0) {
@@ -100,6 +102,7 @@ static int dispatch(Command command, const Options *options) {
   }
   switch (command) {
     case COMMAND_RUN: case COMMAND_REPL: case COMMAND_STRACE: return run_command(options);
+    case COMMAND_CONNECT: return connect_command(options->arguments[0]);
     case COMMAND_LIST: return run_part("list", options, options->arguments[0], NULL);
     case COMMAND_SYMBOLIZE: return run_part("symbolize", options, options->arguments[0], NULL);
     case COMMAND_CHECK: return run_part("check", options, options->argument_count ? options->arguments[0] : NULL, NULL);

@@ -128,6 +128,7 @@ static lun_status option_take(Options *o, int id, char *value, lun_error *error)
     case OPTION_ARGV0: o->argv0 = value; return LUN_OK;
     case OPTION_INVOKE: o->invoke = value; return LUN_OK;
     case OPTION_DETERMINISTIC: o->deterministic = true; return LUN_OK;
+    case OPTION_LISTEN: o->listen_path = value; return LUN_OK;
     case OPTION_STUB_IMPORTS: o->stub_imports = true; return LUN_OK;
     case OPTION_TIMEOUT:
       o->timeout = value;

@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include <wchar.h>
@@ -30,6 +31,7 @@ struct Terminal {
   lun_store *store;
   int in, out;              /* own where `owns` */
   int cancel_fd;            /* eventfd: Ctrl-C at the prompt */
+  int socket;               /* of lunette connect, or -1 */
   bool owns, is_open, is_interactive, cancelled, ended;
   _Atomic bool is_reading;
   char *line;               /* LINE_MOST bytes */
@@ -43,25 +45,6 @@ struct Terminal {
 };
 
 /* ---- bytes ---- */
-/* 1, or 0 at the end, or -1: Ctrl-C. */
-static int byte_read(Terminal *terminal, char *byte) {
-  for (;;) {
-    struct pollfd fds[2] = { { terminal->in, POLLIN, 0 }, { terminal->cancel_fd, POLLIN, 0 } };
-    lun_error error = LUN_ERROR_INIT;
-    lun_status status = lun_store_wait(terminal->store, fds, 2, -1, &error);
-    lun_error_clear(&error);
-    if (status != LUN_OK) return 0; /* the run is to end: nothing more is asked */
-    if (fds[1].revents) {
-      uint64_t count;
-      if (read(terminal->cancel_fd, &count, sizeof count) == sizeof count) return -1;
-    }
-    if (!fds[0].revents) continue;
-    ssize_t got = read(terminal->in, byte, 1);
-    if (got == 1) return 1;
-    if (got == 0 || (errno != EINTR && errno != EAGAIN)) return 0;
-  }
-}
-
 static void text_put(const Terminal *terminal, const char *text, size_t size) {
   while (size) {
     ssize_t count = write(terminal->out, text, size);
@@ -69,6 +52,40 @@ static void text_put(const Terminal *terminal, const char *text, size_t size) {
     if (count <= 0) return;
     text += count;
     size -= (size_t)count;
+  }
+}
+
+/* What the other side says while a line is being typed. False: it is gone. */
+static bool socket_show(const Terminal *terminal) {
+  char bytes[4096];
+  ssize_t count = recv(terminal->socket, bytes, sizeof bytes, MSG_DONTWAIT);
+  if (count < 0 && (errno == EINTR || errno == EAGAIN)) return true;
+  if (count <= 0) return false;
+  if (terminal->is_interactive) text_put(terminal, "\n", 1);
+  text_put(terminal, bytes, (size_t)count);
+#ifdef LUNETTE_LIBEDIT
+  if (terminal->edit) el_set(terminal->edit, EL_REFRESH);
+#endif
+  return true;
+}
+
+/* 1, or 0 at the end, or -1: Ctrl-C. */
+static int byte_read(Terminal *terminal, char *byte) {
+  for (;;) {
+    struct pollfd fds[3] = { { terminal->in, POLLIN, 0 }, { terminal->cancel_fd, POLLIN, 0 }, { terminal->socket, POLLIN, 0 } };
+    lun_error error = LUN_ERROR_INIT;
+    lun_status status = lun_store_wait(terminal->store, fds, terminal->socket < 0 ? 2 : 3, -1, &error);
+    lun_error_clear(&error);
+    if (status != LUN_OK) return 0; /* the run is to end: nothing more is asked */
+    if (fds[1].revents) {
+      uint64_t count;
+      if (read(terminal->cancel_fd, &count, sizeof count) == sizeof count) return -1;
+    }
+    if (fds[2].revents && !socket_show(terminal)) return 0;
+    if (!fds[0].revents) continue;
+    ssize_t got = read(terminal->in, byte, 1);
+    if (got == 1) return 1;
+    if (got == 0 || (errno != EINTR && errno != EAGAIN)) return 0;
   }
 }
 
@@ -170,7 +187,7 @@ static unsigned char complete(EditLine *edit, int key) {
   (void)key;
   el_get(edit, EL_CLIENTDATA, &terminal);
   lua_State *L = terminal->L;
-  if (!lua_checkstack(L, 8) || !candidates_ask(L, line->buffer, (size_t)(line->cursor - line->buffer))) return CC_ERROR;
+  if (!L || !lua_checkstack(L, 8) || !candidates_ask(L, line->buffer, (size_t)(line->cursor - line->buffer))) return CC_ERROR;
   lua_Integer count = (lua_Integer)lua_rawlen(L, -1);
   size_t word = (size_t)lua_tointeger(L, -2), common = count ? common_size(L, count) : 0;
   unsigned char answer = CC_ERROR;
@@ -269,7 +286,7 @@ Terminal *terminal_create(lun_store *store) {
   terminal->store = store;
   terminal->in = 0;
   terminal->out = 2;
-  terminal->cancel_fd = -1;
+  terminal->cancel_fd = terminal->socket = -1;
   return terminal;
 }
 
@@ -283,7 +300,7 @@ static lun_status terminal_open(Terminal *terminal, bool is_repl, lun_error *err
     terminal->owns = true;
   }
   terminal->is_interactive = isatty(terminal->in) && isatty(terminal->out);
-  terminal->line = malloc(LINE_MOST);
+  terminal->line = malloc(LINE_MOST + 1);
   terminal->cancel_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
   bool ready = terminal->line && terminal->cancel_fd >= 0;
 #ifdef LUNETTE_LIBEDIT
@@ -310,6 +327,37 @@ bool terminal_cancel(Terminal *terminal) {
   return write(terminal->cancel_fd, &one, sizeof one) == sizeof one;
 }
 
+/* ---- for lunette connect ---- */
+lun_status terminal_open_client(Terminal *terminal, int socket, lun_error *error) {
+  terminal->socket = socket;
+  return terminal_open(terminal, true, error);
+}
+
+static bool line_read(Terminal *terminal, lua_State *L, const char *prompt, size_t *size) {
+  bool got;
+  atomic_store(&terminal->is_reading, true);
+#ifdef LUNETTE_LIBEDIT
+  if (terminal->edit) got = editor_read(terminal, L, prompt, size);
+  else
+#endif
+    got = plain_read(terminal, prompt, size);
+  atomic_store(&terminal->is_reading, false);
+  (void)L;
+  return got;
+}
+
+const char *terminal_ask(Terminal *terminal, const char *prompt, size_t *size) {
+  if (!line_read(terminal, NULL, prompt, size)) return NULL;
+#ifdef LUNETTE_LIBEDIT
+  HistEvent event;
+  terminal->line[*size] = 0;
+  if (terminal->history && *size) history(terminal->history, &event, H_ENTER, terminal->line);
+#endif
+  return terminal->line;
+}
+
+void terminal_show(const Terminal *terminal, const char *text, size_t size) { text_put(terminal, text, size); }
+
 /* ---- for Lua ---- */
 static Terminal *terminal_of(lua_State *L) { return lua_touserdata(L, lua_upvalueindex(1)); }
 
@@ -326,15 +374,8 @@ static int lua_read(lua_State *L) {
   Terminal *terminal = terminal_of(L);
   const char *prompt = luaL_checkstring(L, 1);
   size_t size = 0;
-  bool got;
   need_open(L);
-  atomic_store(&terminal->is_reading, true);
-#ifdef LUNETTE_LIBEDIT
-  if (terminal->edit) got = editor_read(terminal, L, prompt, &size);
-  else
-#endif
-    got = plain_read(terminal, prompt, &size);
-  atomic_store(&terminal->is_reading, false);
+  bool got = line_read(terminal, L, prompt, &size);
   if (got) lua_pushlstring(L, terminal->line, size);
   else lua_pushnil(L);
   return 1;

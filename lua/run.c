@@ -35,6 +35,7 @@ typedef struct Run {
   _Atomic int signal_number;  /* the first that asked for the end */
   atomic_bool expired;        /* the deadline has passed */
   _Atomic bool pause_asked;   /* Ctrl-C in repl, until the guest stands still */
+  bool listens;               /* the socket's path is ours */
   bool about_module;          /* the error is about the module's file: messages name it */
   lun_error error;
 } Run;
@@ -171,7 +172,7 @@ static lun_status open_wasi(Run *run) {
 
 static lun_status open_output(Run *run) {
   const Options *options = run->options;
-  bool has_scripts = options->script_count > 0 || options->is_repl;
+  bool has_scripts = options->script_count > 0 || options->is_repl || options->listen_path;
   if (!has_scripts && !options->timeout_ns) return LUN_OK;
   lun_writer_options writer = {
     .watch_signals = has_scripts, .on_signal = on_signal, .deadline_ns = options->timeout_ns, .on_deadline = on_deadline,
@@ -202,6 +203,12 @@ static int load_scripts(Run *run) {
     return 0;
   }
   Request request = { .options = run->options, .module = run->module, .terminal = run->terminal };
+  if (run->options->listen_path) {
+    int fd = socket_listen(run->options->listen_path, &run->error);
+    if (fd < 0) return 0;
+    request.listen_fd = fd; /* the script loop's from here on */
+    run->listens = true;
+  }
   if (state_open(&run->state, &loan, &run->error) != LUN_OK) return 0;
   return state_call(&run->state, "run", "load", &request);
 }
@@ -286,6 +293,7 @@ static void take_down(Run *run) {
   lun_store_destroy(run->store);
   state_close(&run->state);
   terminal_destroy(run->terminal);
+  if (run->listens) unlink(run->options->listen_path);
   lun_wasi_destroy(run->wasi);
   if (run->stdin_fd >= 0) close(run->stdin_fd);
 }
@@ -296,7 +304,7 @@ static lun_status run_steps(Run *run, int *exit_status) {
   if (status == LUN_OK) status = find_entry(run);
   if (status == LUN_OK) status = open_wasi(run);
   if (status == LUN_OK) status = open_output(run);
-  if (status == LUN_OK && (run->options->script_count || run->options->is_repl)) {
+  if (status == LUN_OK && (run->options->script_count || run->options->is_repl || run->options->listen_path)) {
     *exit_status = load_scripts(run);
     status = run->error.kind;
   }
@@ -320,7 +328,7 @@ int run_command(const Options *options) {
   if (run.output) lun_output_flush(run.output);
   if (exit_status == QUIT) exit_status = 0, status = LUN_OK;
   int ended = exit_status ? exit_status : tell_end(&run, status);
-  if (ran && options->is_repl && !exit_status) prompt_again(&run, ended);
+  if (ran && (options->is_repl || options->listen_path) && !exit_status) prompt_again(&run, ended);
   state_release(&run.state);
   int written = close_output(&run);
   signals_guard(NULL);

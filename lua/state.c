@@ -119,6 +119,10 @@ static void push_request(lua_State *L, const Request *request) {
     terminal_push(L, request->terminal, options->is_repl);
     lua_setfield(L, -2, "terminal");
   }
+  if (request->listen_fd) {
+    lua_pushinteger(L, request->listen_fd);
+    lua_setfield(L, -2, "listen_fd");
+  }
   push_scripts(L, options);
   lua_setfield(L, -2, "scripts");
   if (options->where_count) {

@@ -95,6 +95,7 @@ struct Session {
   void *message_self;
   _Atomic bool *pause_asked; /* of a loan: may be NULL */
   int pause_function;        /* anchor, or LUA_NOREF */
+  int park_fd;               /* eventfd + 1, or 0 (park.c) */
   /* Where an owned session's output goes, until it is opened at the first write. */
   char *output_path;
   int output_fd;
@@ -271,6 +272,9 @@ static inline void box_put(Session *session, BoxPool *pool, CallBox *box) {
 }
 
 int call_of_session(lua_State *L);
+int session_park(lua_State *L);
+int session_unpark(lua_State *L);
+void park_close(Session *session);
 /* Gives all of them up. */
 void box_pool_clear(Session *session, BoxPool *pool);
 /* Pushes a stack: borrowed from the call at `index`; a snapshot of it; or one more hold on a snapshot (NULL: nil). */

@@ -242,6 +242,7 @@ static int session_gc(lua_State *L) {
   lun_error error = LUN_ERROR_INIT;
   if (!session) return 0;
   if (!session->closed) session_end(session, &error);
+  park_close(session);
   lun_error_clear(&error);
   wasi_clear(session);         /* of a loan: its store is gone by now */
   free(session->output_path);  /* of one that never was whole */
@@ -455,7 +456,7 @@ static const luaL_Reg methods[] = {
   { "flush", session_flush }, { "message", session_tell }, { "stop", session_stop }, { "fuel", session_fuel },
   { "run_loop", session_run_loop }, { "stop_loop", session_stop_loop }, { "settle_loop", session_settle_loop },
   { "loop_has_work", session_loop_has_work }, { "call", call_of_session },
-  { "on_pause", session_on_pause }, { NULL, NULL },
+  { "on_pause", session_on_pause }, { "park", session_park }, { "unpark", session_unpark }, { NULL, NULL },
 };
 static const luaL_Reg metamethods[] = {
   { "__gc", session_gc }, { "__close", session_close }, { "__tostring", session_tostring }, { NULL, NULL },

@@ -178,7 +178,9 @@ calls.every, calls.delay, calls.linger = loop.every, loop.delay, loop.linger
 function calls.pause(session)
   local inner = session:open()
   if not session.terminal then error("pause: there is no prompt here; the command has one", 0) end
-  local prompt, call = session:prompt(), inner:call()
+  local call = inner:call()
+  if session.server and call then return session.server.pause(session.server, "paused in " .. call.name, call) end
+  local prompt = session:prompt()
   if call then prompt:pause("paused in " .. call.name, call)
   else prompt.stops:next_call("*") end
 end

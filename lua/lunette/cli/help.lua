@@ -21,7 +21,7 @@ end
 
 function help.main(_, request)
   local topic = request.topic
-  local names = { "run", "repl", "strace", "list", "check", "scripts", "help", "version" }
+  local names = { "run", "repl", "connect", "strace", "list", "check", "scripts", "help", "version" }
   for _, script in ipairs(shipped.all(request.folders)) do
     if script.name == topic then return script_help(script) end
     names[#names + 1] = script.name

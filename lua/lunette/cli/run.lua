@@ -39,6 +39,7 @@ function run.open(core_session, request, entries)
   opened.default_where = request.where
   opened.folders = request.folders
   opened.terminal = request.terminal
+  if request.listen_fd then require("lunette.repl.server").open(opened, request.listen_fd) end
   for _, argument in ipairs(request.scripts) do
     local good, spec = pcall(spec_of, argument, request.folders)
     if not good then
@@ -85,6 +86,8 @@ end
 
 --- And after it has ended: how, in words, is the request's topic.
 function run.ended(_, request)
+  if session.server then require("lunette.repl.server").finish(session.server, request.topic) end
+  if not session.the_prompt then return end
   local prompt = session:prompt()
   if not prompt.left then prompt:after_guest(request.topic) end
 end

@@ -1,0 +1,163 @@
+-- SPDX-License-Identifier: MIT
+-- run --listen and connect: the prompt on a guest that runs.
+
+local command = require("spec.support.command")
+local files = require("spec.support.files")
+local lfs = require("lfs")
+local run = require("spec.support.run")
+local uv = require("luv")
+local wat = require("spec.support.wat")
+
+-- Calls tick for ever, its param counting up; each call that finds `stop` set ends the run.
+local guest = [[(module
+  (global $stop (export "stop") (mut i32) (i32.const 0))
+  (func $tick (export "tick") (param $n i32) (result i32) (local.get $n))
+  (func (export "_start") (local $n i32)
+    (loop $again
+      (drop (call $tick (local.get $n)))
+      (local.set $n (i32.add (local.get $n) (i32.const 1)))
+      (br_if $again (i32.eqz (global.get $stop))))))]]
+
+local folder, server
+
+before_each(function()
+  folder = files.temporary()
+  files.write(folder .. "/app.wasm", wat(guest))
+end)
+
+-- A run with --listen; it is there when its script says so.
+local function serve(code)
+  local self = { text = "" }
+  local err = uv.new_pipe(false)
+  self.process = assert(uv.spawn(command.lunette, {
+    args = { "run", "--listen", "socket", "-e", (code or "") .. " print('ready')", "app.wasm" },
+    cwd = folder.path, stdio = { nil, nil, err },
+  }, function(status, signal)
+    self.status, self.signal = status, signal
+    self.process:close()
+  end))
+  err:read_start(function(_, chunk)
+    if chunk then self.text = self.text .. chunk else err:close() end
+  end)
+  function self.shows(text)
+    while not self.text:find(text, 1, true) and not self.status do uv.run("once") end
+    assert.is_truthy(self.text:find(text, 1, true), self.text)
+  end
+  function self.finish(signal)
+    if not self.status then self.process:kill(signal or "sigterm") end
+    while not (self.status and err:is_closing()) do uv.run("once") end
+    return self.status
+  end
+  server = self
+  self.shows("ready")
+  return self
+end
+
+after_each(function()
+  if server then server.finish("sigkill") end
+  server = nil
+  files.remove(folder.path)
+end)
+
+local function client(lines)
+  return command.run(command.lunette, { "connect", "socket" }, { stdin = table.concat(lines, "\n") .. "\n", cwd = folder.path })
+end
+
+-- On a terminal, so that it can wait for what comes.
+local function dialogue(lines)
+  local result = command.run(command.build .. "/spec/pty", { command.lunette, "connect", "socket" }, {
+    stdin = table.concat(lines, "\n") .. "\n", cwd = folder.path, env = { XDG_STATE_HOME = folder.path }, timeout = 120,
+  })
+  assert.equal("", result.stderr)
+  return result
+end
+
+local welcome = "lunette 0.1.0, connected. help shows the commands, quit leaves; the guest goes on\n"
+
+describe("lunette connect", function()
+  it("serves Lua and commands while the guest runs, and leaves it running", function()
+    serve()
+    local result = client({ "1 + 1", "functions t*", "{ 1,", "2 }", "lunette.onn", "guest.name", "quit" })
+    assert.equal(welcome .. [[
+2
+  #0  tick  (n: i32) -> i32
+{ 1, 2 }
+lunette.onn: no such field; did you mean 'on'?
+"app"
+]], result.stderr)
+    assert.equal(0, result.status)
+    assert.equal(welcome .. "3\n", client({ "1 + 2" }).stderr) -- the end of its input leaves, too
+    assert.equal(143, server.finish("sigterm"))
+    assert.is_false(files.exists(folder .. "/socket"))
+  end)
+
+  it("stops the guest at its breakpoints, with the stack, and lets it go on", function()
+    serve()
+    dialogue({
+      "expect lunette> ", 'send breakpoint "tick" n % 1000 == 7\\n', "expect breakpoint 1: 1 function",
+      "expect breakpoint 1: tick(n=",
+      "send bt\\n", "expect *#0  tick(n=", "expect _start()", "send call:param(1) % 1000\\n", "expect 7",
+      "send finish\\n", "expect tick returned ", "send delete 1\\n", "send continue\\n", "send 40 + 2\\n", "expect 42",
+      "send quit\\n", "eof",
+    })
+    assert.equal(143, server.finish("sigterm"))
+  end)
+
+  it("serves others while one stands still, and goes on when that one dies", function()
+    serve()
+    local first = assert(uv.new_pipe(false))
+    local text = ""
+    local connected = false
+    first:connect(folder .. "/socket", function(problem)
+      assert(not problem, problem)
+      connected = true
+    end)
+    while not connected do uv.run("once") end
+    first:read_start(function(_, chunk) text = text .. (chunk or "") end)
+    first:write("breakpoint tick\n")
+    while not text:find("breakpoint 1: tick", 1, true) do uv.run("once") end
+    assert.equal(welcome .. "5\n", client({ "2 + 3", "quit" }).stderr) -- the guest stands still
+    first:close()
+    uv.run("nowait")
+    local result = dialogue({
+      "expect lunette> ", "send advance tick\\n", "expect tick(n=", "send continue\\n", "send quit\\n", "eof",
+    })
+    assert.equal(0, result.status)
+    assert.equal(143, server.finish("sigterm"))
+  end)
+
+  it("is where lunette.pause() asks; the guest waits for somebody to connect", function()
+    serve('lunette.on("tick", function(call, n) if n == 3 then print("pausing") lunette.pause() end end)')
+    server.shows("pausing")
+    dialogue({
+      "expect lunette> ", "expect paused in tick", "send call:param(1)\\n", "expect 3", "send lunette.stop(9)\\n",
+      "send continue\\n", "eof",
+    })
+    assert.equal(9, server.finish())
+  end)
+
+  it("listens where only the owner may come", function()
+    serve()
+    assert.equal("rw-------", lfs.attributes(folder .. "/socket", "permissions"))
+  end)
+
+  it("takes the place of a socket that nobody serves, and of nothing else", function()
+    serve()
+    server.finish("sigkill")
+    assert.is_true(files.exists(folder .. "/socket"))
+    serve()
+    local second = command.run(command.lunette, { "run", "--listen", "socket", "app.wasm" }, { cwd = folder.path })
+    assert.same({ 73, "lunette: cannot listen at socket: somebody does already\n" }, { second.status, second.stderr })
+    local file = run { guest = guest, "run", "--listen", "notes", "app.wasm", files = { notes = "mine" }, keep = { "notes" } }
+    assert.same({ 73, "lunette: cannot listen at notes: it is there already\n", "mine" },
+      { file.status, file.stderr, file.files.notes })
+  end)
+
+  it("says what is wrong with a path", function()
+    local none = run { "connect", "none" }
+    assert.same({ 66, "lunette: cannot connect to none: No such file or directory\n" }, { none.status, none.stderr })
+    local long = run { "connect", ("x"):rep(200) }
+    assert.equal(64, long.status)
+    assert.equal(64, run { "connect" }.status)
+  end)
+end)
