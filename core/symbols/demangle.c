@@ -15,18 +15,20 @@ enum { TEXT_MOST = 16384, NAME_MOST = 16384, BACK_REFERENCES_MOST = 8 };
 
 typedef struct Text {
   VEC(char) bytes;
-  bool is_failed, may_leave;
+  bool is_failed, is_out_of_memory, may_leave;
   jmp_buf leave;
 } Text;
 
 static void text_add(const char *bytes, size_t size, void *self) {
   Text *text = self;
-  if (!text->is_failed && text->bytes.count + size <= TEXT_MOST && vec_grow(&text->bytes, size + 1)) {
+  bool fits = !text->is_failed && text->bytes.count + size <= TEXT_MOST;
+  if (fits && vec_grow(&text->bytes, size + 1)) {
     memcpy(text->bytes.items + text->bytes.count, bytes, size);
     text->bytes.count += size;
     return;
   }
   text->is_failed = true;
+  text->is_out_of_memory |= fits;
   if (text->may_leave) longjmp(text->leave, 1);  /* the demangler holds nothing that would be lost */
 }
 
@@ -59,13 +61,14 @@ static bool text_make(Text *text, const char *symbol) {
 
 bool lun_can_demangle(void) { return true; }
 
-char *lun_demangle(const char *symbol) {
+static char *demangle(const char *symbol, bool *is_out_of_memory) {
   if (symbol[0] != '_' || (symbol[1] != 'Z' && symbol[1] != 'R') || strlen(symbol) > NAME_MOST) return NULL;
   Text text = { .bytes.count = 0 };
   bool done = text_make(&text, symbol) && text.bytes.count > 0 && vec_grow(&text.bytes, 1);
   done = done && utf8_valid((const uint8_t *)text.bytes.items, text.bytes.count) &&
          !memchr(text.bytes.items, 0, text.bytes.count);
   if (!done) {
+    *is_out_of_memory = text.is_out_of_memory;
     vec_clear(&text.bytes);
     return NULL;
   }
@@ -75,19 +78,26 @@ char *lun_demangle(const char *symbol) {
 #else
 bool lun_can_demangle(void) { return false; }
 
-char *lun_demangle(const char *symbol) {
-  (void)symbol;
+static char *demangle(const char *symbol, bool *is_out_of_memory) {
+  (void)symbol, (void)is_out_of_memory;
   return NULL;
 }
 #endif
+
+char *lun_demangle(const char *symbol) {
+  bool ignored;
+  return demangle(symbol, &ignored);
+}
 
 const char *lun_definition_name(const lun_definition *definition) {
   if (definition->shown_name) return definition->shown_name;
   const char *raw = lun_definition_raw_name(definition);
   lun_definition *writable = (lun_definition *)(uintptr_t)definition;
-  char *text = definition->module ? lun_demangle(raw) : NULL;
+  bool is_out_of_memory = false;
+  char *text = definition->module ? demangle(raw, &is_out_of_memory) : NULL;
   const char *copy = text ? arena_string(&definition->module->arena, text, strlen(text)) : NULL;
+  is_out_of_memory |= text && !copy;
   free(text);
-  writable->shown_name = copy ? copy : raw;
-  return definition->shown_name;
+  if (is_out_of_memory) return raw;  /* this time */
+  return writable->shown_name = copy ? copy : raw;
 }

@@ -220,7 +220,8 @@ static void program_run(Program *p, Bytes *b) {
   registers_reset(p);
   while (bytes_left(b) && pay(p->symbols, 1)) {
     uint8_t opcode = bytes_u8(b);
-    if (opcode >= p->opcode_base ? !special_run(p, opcode) : opcode ? !standard_run(p, b, opcode) : !extended_run(p, b)) break;
+    bool goes_on = opcode >= p->opcode_base ? special_run(p, opcode) : opcode ? standard_run(p, b, opcode) : extended_run(p, b);
+    if (!goes_on) break;
   }
   p->lines->rows.count = p->first;  /* of a sequence without end */
 }

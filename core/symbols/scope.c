@@ -19,7 +19,7 @@ static uint32_t number_of(const Value *value) {
 }
 
 static bool scope_add(Symbols *symbols, Unit *unit, const Entry *entry, uint32_t parent, Spans *spans) {
-  bool is_inlined = entry->abbreviation->tag == TAG_INLINED;
+  bool is_inlined = entry->abbreviation->tag == TAG_INLINED && parent != NO_SCOPE;
   Scope scope = { .entry = entry->offset, .parent = is_inlined ? parent : NO_SCOPE, .is_inlined = is_inlined };
   scope.call_file = number_of(&entry->values[AT_CALL_FILE]);
   scope.call_line = number_of(&entry->values[AT_CALL_LINE]);

@@ -62,8 +62,8 @@ typedef struct Value {
 /* The attributes that are of use. */
 typedef enum Attribute {
   AT_NAME, AT_LINKAGE_NAME, AT_LOW, AT_HIGH, AT_RANGES, AT_ORIGIN, AT_SPECIFICATION, AT_CALL_FILE, AT_CALL_LINE, AT_CALL_COLUMN,
-  AT_DECL_FILE, AT_DECL_LINE, AT_LINES, AT_FOLDER, AT_TEXT_BASE, AT_ADDRESS_BASE, AT_RANGES_BASE, AT_LOCATIONS_BASE, AT_LOCATION,
-  AT_COUNT
+  AT_DECL_FILE, AT_DECL_LINE, AT_LINES, AT_FOLDER, AT_TEXT_BASE, AT_ADDRESS_BASE, AT_RANGES_BASE, AT_LOCATIONS_BASE,
+  AT_LOCATION, AT_COUNT
 } Attribute;
 /* An entry of .debug_info; abbreviation NULL: the end of a list of children. */
 typedef struct Entry {

@@ -2,7 +2,7 @@
 /* Every allocation fails in turn, once and from then on: whatever was asked for ends with LUN_NO_MEMORY or is done all the
  * same, nothing leaks, and the store does the same work afterwards.
  *
- *   allocations GUEST     the module that allocations.wat describes
+ *   allocations GUEST [DEBUGGED]     the module that allocations.wat describes, and one with debug information
  *
  * The library is linked statically, with the allocator's functions wrapped (ld's --wrap), so that only what the library asks
  * for is counted and fails; a sanitizer's allocator stays below. */
@@ -82,6 +82,9 @@ typedef struct Work {
 
 static uint8_t guest[4096];
 static size_t guest_size;
+static uint8_t debugged[1 << 16];
+static size_t debugged_size;
+static size_t places_known;  /* how many source frames the second one has */
 static int failures;
 
 static void fail(long nth, const char *what, const char *detail) {
@@ -195,11 +198,45 @@ static lun_status run(Work *work) {
   return lun_error_set(&work->error, status == LUN_OK ? LUN_USAGE : status, "trap did not trap");
 }
 
+/* ---- symbols: what memory lacked for is there when asked again ---- */
+static size_t ask(const lun_module *module) {
+  size_t count = 0;
+  for (uint32_t i = 0; i < lun_module_function_count(module); i++) {
+    const lun_definition *definition = lun_module_function(module, i);
+    lun_place place;
+    count += *lun_definition_name(definition) != 0;
+    count += lun_definition_place(definition, &place) && place.file;
+    for (uint32_t p = 0; p < lun_definition_signature(definition)->param_count; p++)
+      count += lun_definition_param_name(definition, p) != NULL;
+    for (uint64_t at = 0; at < lun_definition_size(definition); at++) {
+      lun_place places[8];
+      size_t found = lun_module_places(module, lun_definition_offset(definition) + at, places, 8);
+      for (size_t f = 0; f < found && f < 8; f++) count += places[f].file != NULL;
+    }
+  }
+  return count;
+}
+
+static lun_status symbols(Work *work) {
+  lun_module *module;
+  lun_status status = lun_module_create(work->store, debugged, debugged_size, NULL, &module, &work->error);
+  if (status != LUN_OK) return status;
+  ask(module);
+  plan.until = -1;
+  plan.goes_on = false;
+  size_t count = ask(module);
+  if (!places_known) places_known = count;
+  if (count != places_known) status = lun_error_set(&work->error, LUN_USAGE, "%zu places, not %zu", count, places_known);
+  lun_module_destroy(module);
+  return status;
+}
+
 /* All of it; `text` is the failure's. Whatever happens, what was made is given back. */
 static lun_status work_do(lun_store *store, char *text, size_t room) {
   Work work = { .store = store, .error = LUN_ERROR_INIT };
   lun_status status = load(&work);
   if (status == LUN_OK) status = run(&work);
+  if (status == LUN_OK && debugged_size) status = symbols(&work);
   if (status != LUN_OK && work.error.kind != status) status = LUN_USAGE;
   snprintf(text, room, "%s: %s", lun_status_name(status), work.error.message);
   if (work.open != 0) {
@@ -238,11 +275,18 @@ static bool try(long nth, bool goes_on) {
   return has_failed;
 }
 
+static size_t file_read(const char *path, uint8_t *bytes, size_t room) {
+  FILE *file = fopen(path, "rb");
+  size_t size = file ? fread(bytes, 1, room, file) : 0;
+  if (file) fclose(file);
+  return size;
+}
+
 int main(int count, char **arguments) {
-  FILE *file = count == 2 ? fopen(arguments[1], "rb") : NULL;
-  if (!file) return printf("usage: allocations GUEST\n"), 2;
-  guest_size = fread(guest, 1, sizeof guest, file);
-  fclose(file);
+  if (count < 2 || count > 3) return printf("usage: allocations GUEST [DEBUGGED]\n"), 2;
+  guest_size = file_read(arguments[1], guest, sizeof guest);
+  if (count == 3) debugged_size = file_read(arguments[2], debugged, sizeof debugged);
+  if (!guest_size || (count == 3 && !debugged_size)) return printf("a guest cannot be read\n"), 2;
   long tried = 0;
   for (int goes_on = 0; goes_on < 2; goes_on++)
     for (long nth = 0; try(nth, goes_on) && failures < 20; nth++) tried++;

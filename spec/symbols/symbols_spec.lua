@@ -182,7 +182,8 @@ describe("debug information", function()
     local work = module:functions("work")[1]
     assert.equal(folder .. "/guest.c", work.file)
     assert.equal(12, work.line)
-    assert.same({ "work", "unused_by_all" }, { module:functions("file:*/guest.c")[1].name, module:functions("file:*.c")[2].name })
+    assert.same({ "work", "unused_by_all" },
+      { module:functions("file:*/guest.c")[1].name, module:functions("file:*.c")[2].name })
     assert.same({}, module:functions("file:*.rs"))
     assert.equal(2, #module:functions({ "file:*guest.c", "!nothing" }))
   end)
