@@ -215,6 +215,10 @@ static int load_scripts(Run *run) {
 
 static lun_status make_instance(Run *run) {
   lun_status status = lun_imports_create(run->store, &run->imports, &run->error);
+  const lun_toolchain_options toolchain = {
+    .trace_fd = STDERR_FILENO, .before_write = before_guest_writes, .self = run, .deterministic = run->options->deterministic,
+  };
+  if (status == LUN_OK) status = lun_toolchain_import(run->module, &toolchain, run->imports, &run->error);
   if (status == LUN_OK) status = lun_wasi_import(run->wasi, run->imports, &run->error);
   if (status == LUN_OK && run->state.lua) status = state_add_hosts(&run->state, run->imports, &run->error);
   if (status == LUN_OK && run->options->stub_imports) lun_imports_stub(run->imports);

@@ -2,7 +2,8 @@
 -- What does the guest ask of its host, and what does it get?
 --
 -- A line for each call of a host function: descriptors with their paths, strings, flags, structures, and errors with their
--- text. With summary=true a table of calls and errors at the end instead. Groups: file (that is fd and path), clock, poll,
+-- text; with time=true also how long it took, in seconds. With summary=true a table of times, calls and errors at the end
+-- instead. Groups: file (that is fd and path), clock, poll,
 -- proc, random, sock, and other for host functions that are not WASI's; several as groups=file+sock.
 --
 -- style=wazero prints what wazero's logging listener prints, byte for byte, of the scopes all, clock, filesystem, memory,
@@ -19,7 +20,8 @@ local groups = { "all", "clock", "fd", "file", "other", "path", "poll", "proc", 
 local options = lunette.options({
   groups = { default = "all", choices = groups, several = true, help = "only these groups of host functions" },
   strings = { default = 32, min = 0, help = "how many bytes of a string are shown" },
-  summary = { default = false, help = "count calls and errors instead" },
+  time = { default = false, help = "show how long each call took" },
+  summary = { default = false, help = "count times, calls and errors instead" },
   style = { default = "lunette", choices = { "lunette", "wazero" }, help = "wazero: as wazero's logging listener prints" },
   functions = { default = "all", choices = { "all", "host" }, help = "style=wazero: all, or host" },
   scopes = { default = "all", choices = wazero.scopes, several = true, help = "style=wazero: only these scopes" },
@@ -42,13 +44,13 @@ local function trace()
   end
   if options.summary then
     local counts = summary.new(wants)
-    lunette.factory(counts.factory, { where = lunette.where })
+    lunette.factory(counts.factory, { where = lunette.where, time = true })
     lunette.at_exit(function() counts.print(write) end)
     return
   end
   local open = descriptors.new()
-  lunette.factory(lines.factory({ write = write, most = options.strings, descriptors = open, wants = wants }),
-    { where = lunette.where })
+  local shown = { write = write, most = options.strings, descriptors = open, wants = wants, time = options.time }
+  lunette.factory(lines.factory(shown), { where = lunette.where, time = options.time })
   lunette.factory(open.factory)
 end
 

@@ -14,6 +14,7 @@ local below = {
   trace = { "engine", "symbols", "module", "base" },
   output = { "base" },
   wasi = {},
+  toolchain = {},
   ["lua/binding"] = {},
 }
 

@@ -97,6 +97,7 @@ lun_status lun_function_create(Store *store, const lun_host_function *host, Func
     return LUN_OK;
   }
   free(function);
+  entry->release = NULL;
   host_entry_release(entry);
   return lun_error_set(error, LUN_NO_MEMORY, "out of memory");
 }
@@ -121,14 +122,14 @@ void lun_imports_destroy(lun_imports *imports) {
   free(imports);
 }
 
-/* Takes over entry->host, also on failure. */
+/* Takes over entry->host, also on failure; its `self` then stays the caller's. */
 static lun_status add(lun_imports *imports, ImportEntry entry, const char *module, const char *name, lun_error *error) {
   entry.module = copy_text(module);
   entry.name = name ? copy_text(name) : NULL;
   if (entry.module && (entry.name || !name) && vec_push(&imports->entries, entry)) return LUN_OK;
   free(entry.module);
   free(entry.name);
-  if (entry.host) host_entry_release(entry.host);
+  if (entry.host) entry.host->release = NULL, host_entry_release(entry.host);
   return lun_error_set(error, LUN_NO_MEMORY, "out of memory");
 }
 

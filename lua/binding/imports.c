@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The imports= and wasi= of lunette.instantiate: from a Lua table to a list of what may be imported. WASI comes first, so
- * that a host module of one's own can stand before one of its functions. */
+/* The imports= and wasi= of lunette.instantiate: from a Lua table to a list of what may be imported. The toolchains' functions
+ * and WASI come first, so that a host module of one's own can stand before one of theirs. */
 #include "objects.h"
 
 /* What `imports` has at the key on top-1, value on top: a host, an instance, or a table of items. */
@@ -37,8 +37,27 @@ static void check_session(lua_State *L, const Session *session, int index) {
   if (head && head->session != session) luaL_error(L, "imports: %s is another session's", luaL_tolstring(L, index, NULL));
 }
 
-void imports_fill(lua_State *L, Session *session, int index, lun_imports *imports) {
+/* What trace writes comes after what the session's output has written to the same file. */
+static void before_write(void *self, int fd) {
+  lun_output *output = ((const Session *)self)->output;
+  if (output && lun_output_same_file(output, fd) && !lun_output_flush(output)) { /* its loss is counted there */ }
+}
+
+static void add_toolchains(lua_State *L, Session *session, int index, const lun_module *module, lun_imports *imports) {
+  lun_toolchain_options options = { .trace_fd = 2, .before_write = before_write, .self = session };
+  lun_error error = LUN_ERROR_INIT;
+  if (lua_getfield(L, index, "wasi") == LUA_TTABLE) {
+    lua_getfield(L, -1, "deterministic");
+    options.deterministic = lua_toboolean(L, -1);
+    lua_pop(L, 1);
+  }
+  lua_pop(L, 1);
+  if (lun_toolchain_import(module, &options, imports, &error) != LUN_OK) error_raise(L, session, &error);
+}
+
+void imports_fill(lua_State *L, Session *session, int index, const lun_module *module, lun_imports *imports) {
   luaL_checkstack(L, 32, NULL);
+  add_toolchains(L, session, index, module, imports);
   lua_getfield(L, index, "stub_imports");
   if (lua_toboolean(L, -1)) lun_imports_stub(imports);
   lua_pop(L, 1);

@@ -19,13 +19,14 @@ static Session *session_of(lua_State *L) {
 /* ---- making one ---- */
 typedef struct Making {
   Session *session;
+  const lun_module *module;
   lun_imports *imports;
 } Making;
 
 /* (options, making): everything that may raise while there is a list to give up. */
 static int fill(lua_State *L) {
   Making *making = lua_touserdata(L, 2);
-  imports_fill(L, making->session, 1, making->imports);
+  imports_fill(L, making->session, 1, making->module, making->imports);
   return 0;
 }
 
@@ -97,7 +98,7 @@ static bool make(lua_State *L, Making *making, lun_module *module, const char *n
 int core_instantiate(lua_State *L) {
   Session *session = session_check(L, 1);
   lun_module *module = module_check(L, 2);
-  Making making = { .session = session };
+  Making making = { .session = session, .module = module };
   lun_error error = LUN_ERROR_INIT;
   lun_instance *instance = NULL;
   const char *name;

@@ -304,7 +304,7 @@ void source_add(luaL_Buffer *buffer, const lun_place *source);
 void items_add(lua_State *L, Session *session, int index, const char *module, lun_imports *imports);
 void host_add(lua_State *L, Session *session, int index, const char *module, lun_imports *imports);
 /* Fills the list from the imports and wasi of the options at `index`. */
-void imports_fill(lua_State *L, Session *session, int index, lun_imports *imports);
+void imports_fill(lua_State *L, Session *session, int index, const lun_module *module, lun_imports *imports);
 void wasi_add(lua_State *L, Session *session, int index, lun_imports *imports);
 void wasi_clear(Session *session);
 

@@ -121,9 +121,10 @@ describe("--deterministic", function()
         (import "wasi_snapshot_preview1" "clock_res_get" (func $resolution (param i32 i32) (result i32)))
         (import "wasi_snapshot_preview1" "random_get" (func $random (param i32 i32) (result i32)))
         (import "wasi_snapshot_preview1" "poll_oneoff" (func $poll (param i32 i32 i32 i32) (result i32)))
+        (import "env" "seed" (func $seed (result f64)))
         (memory (export "memory") 1)
         (data (i32.const 16) "\01\00\00\00") (data (i32.const 24) "\00\e4\0b\54\02\00\00\00") ;; ten seconds
-        (func $show (param i64))
+        (func $show (param i64 f64))
         (func (export "_start")
           (drop (call $time (i32.const 0) (i64.const 1) (i32.const 512)))
           (drop (call $time (i32.const 1) (i64.const 1) (i32.const 512)))
@@ -132,7 +133,7 @@ describe("--deterministic", function()
           (drop (call $random (i32.const 512) (i32.const 24)))
           (drop (call $poll (i32.const 0) (i32.const 64) (i32.const 1) (i32.const 128)))
           (drop (call $time (i32.const 1) (i64.const 1) (i32.const 512)))
-          (call $show (i64.load (i32.const 512)))))]],
+          (call $show (i64.load (i32.const 512)) (call $seed))))]],
       "strace", "-s", "strace", "-s", "calltree", "--deterministic", "app.wasm",
     }
     local first, second = run(spec), run(spec)

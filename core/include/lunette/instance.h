@@ -48,7 +48,8 @@ typedef struct lun_host_function {
   const char *const *param_names;     /* one per param, or NULL; copied */
   lun_host_callback callback;
   void *self;
-  void (*release)(void *self);        /* once, when the store is destroyed or the list (if never imported); may be NULL */
+  void (*release)(void *self);        /* once, when the store is destroyed or the list (if never imported); may be NULL. Not
+                                       * where adding or creating it fails: then `self` stays the caller's */
 } lun_host_function;
 
 LUN_API LUN_MUST_CHECK lun_status lun_imports_create(lun_store *store, lun_imports **out, lun_error *error);

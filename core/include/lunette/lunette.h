@@ -14,6 +14,7 @@
 #include <lunette/status.h>
 #include <lunette/store.h>
 #include <lunette/symbols.h>
+#include <lunette/toolchain.h>
 #include <lunette/value.h>
 #include <lunette/wasi.h>
 #include <lunette/where.h>

@@ -7,8 +7,9 @@
 -- A call during which another one starts (a host function that calls back into the guest) takes two lines: what was known
 -- then and <unfinished ...>, and <... name resumed> at its end. One that does not return gives "?" and why.
 --
--- `lines.factory{ write=, most=, descriptors=, wants= }` gives a factory for lunette.factory: `write` takes a line without
--- its end, `most` is how many bytes of a string are shown, `wants(definition)` says whether a function is shown.
+-- `lines.factory{ write=, most=, descriptors=, wants=, time= }` gives a factory for lunette.factory: `write` takes a line
+-- without its end, `most` is how many bytes of a string are shown, `wants(definition)` says whether a function is shown, and
+-- with `time`, which the attachment must ask for, too, each line ends in the seconds that the call took: <0.000123>.
 
 local render = require("lunette.render")
 local text = require("lunette.strace.text")
@@ -211,8 +212,9 @@ function lines.factory(settings)
     write(open_call.shower.name .. "(" .. table.concat(parts, ", ", 1, known) .. " <unfinished ...>")
   end
 
-  local function close(open_call, ending)
+  local function close(call, open_call, ending)
     local name = open_call.shower.name
+    if settings.time then ending = ("%s <%.6f>"):format(ending, call.elapsed / 1e9) end
     if open_call == pending then
       pending = nil
       write(name .. "(" .. table.concat(open_call.parts, ", ") .. ")" .. ending)
@@ -238,12 +240,12 @@ function lines.factory(settings)
         local open_call = call.data
         local view = view_of(call, is_unstable)
         complete(open_call, view, open_call.params, not row or ... == 0)
-        close(open_call, shower.result(view, open_call.params, ...))
+        close(call, open_call, shower.result(view, open_call.params, ...))
       end,
       abort = function(call, err)
         local open_call = call.data
         complete(open_call, view_of(call, is_unstable), open_call.params, false)
-        close(open_call, failure(err))
+        close(call, open_call, failure(err))
       end,
     }
   end
