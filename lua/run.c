@@ -269,6 +269,12 @@ static lun_status finish(Run *run, lun_status status, int *at_exit) {
   return lun_error_set(&run->error, number ? LUN_INTERRUPTED : LUN_TIMEOUT, "interrupted");
 }
 
+/* A signal or a deadline that came too late for the guest is for what follows it. */
+static void pass_on(Run *run) {
+  if (atomic_load(&run->expired)) lun_store_expire(run->store);
+  if (atomic_load(&run->signal_number)) lun_store_interrupt(run->store);
+}
+
 /* The prompt once more, after what ended the guest has been said. */
 static void prompt_again(Run *run, int ended) {
   char text[64];
@@ -328,6 +334,7 @@ int run_command(const Options *options) {
   lun_status status = run_steps(&run, &exit_status);
   bool ran = run.instance || (status >= LUN_TRAP && status <= LUN_LISTENER);
   if (ran) lun_store_resume(run.store);
+  if (ran && (status == LUN_OK || status == LUN_EXIT)) pass_on(&run);
   if (ran && run.state.lua && !exit_status) status = finish(&run, status, &at_exit);
   if (run.output) lun_output_flush(run.output);
   if (exit_status == QUIT) exit_status = 0, status = LUN_OK;
