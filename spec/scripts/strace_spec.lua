@@ -563,7 +563,9 @@ env.fail(0x00000000000000020000000000000001) = ? (host: no)
 
   it("counts what fails", function()
     local result = run { guest = nested, "run", "-e", host, "-s", "strace,summary=true", "app.wasm" }
-    for _, row in ipairs({ "2          env.again", "1       1  env.fail", "1          env.note", "4       1  in 3 functions" }) do
+    for _, row in ipairs({
+      "2          env.again", "1       1  env.fail", "1          env.note", "4       1  in 3 functions",
+    }) do
       assert.matches("    " .. row .. "\n", result.stderr, 1, true)
     end
   end)

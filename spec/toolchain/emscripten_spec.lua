@@ -101,14 +101,17 @@ describe("Emscripten's longjmp", function()
     assert.equal(0, app:invoke("run", 2, 2, 2048))
     assert.equal(0, open_calls())
     local all = table.concat(heard, "\n")
-    assert.matches("after invoke_vii\nbefore emscripten_longjmp\nbefore _emscripten_throw_longjmp\nabort _emscripten", all, 1, true)
+    assert.matches("after invoke_vii\nbefore emscripten_longjmp\nbefore _emscripten_throw_longjmp\nabort _emscripten",
+      all, 1, true)
     assert.matches("abort run_other: exception\nafter invoke_vii\nafter guarded\nafter run", all, 1, true)
   end)
 
   it("passes through a host function that hands it on, and stops at one that swallows it", function()
     local app, heard, open_calls = open()
     assert.equal(42, app:invoke("run", 3, 1, 1024))
-    assert.matches("abort again: exception\nabort through_host: exception\nafter invoke_vii", table.concat(heard, "\n"), 1, true)
+    local all = table.concat(heard, "\n")
+    assert.matches("abort again: exception\nabort through_host: exception\nafter invoke_vii", all, 1, true)
+    assert.equal(0, open_calls())
     local caught
     app, heard, open_calls = open(function(call, n, env)
       local good, err = pcall(call.instance.invoke, call.instance, "descend", n, env)
@@ -134,7 +137,8 @@ describe("invoke_NAME", function()
   it("catches no trap, no host error, no wrong index", function()
     local app, heard, open_calls = open(function() error("no", 0) end)
     for _, case in ipairs({
-      { 4, "trap", "unreachable" }, { 3, "host", "no" }, { 0, "trap", "uninitialized element" }, { 9, "trap", "undefined element" },
+      { 4, "trap", "unreachable" }, { 3, "host", "no" }, { 0, "trap", "uninitialized element" },
+      { 9, "trap", "undefined element" },
     }) do
       local good, err = pcall(app.invoke, app, "run", case[1], 0, 0)
       assert.is_false(good)
@@ -189,7 +193,8 @@ describe("invoke_NAME", function()
 
   it("is left to whoever else has a function of that name", function()
     local lunette = guest.session()
-    local host = lunette.host("env", { invoke_v = { params = { "i32" }, results = { "i32" }, function(_, i) return i + 1 end } })
+    local more = { params = { "i32" }, results = { "i32" }, function(_, i) return i + 1 end }
+    local host = lunette.host("env", { invoke_v = more })
     local bytes = wat([[(module (import "env" "invoke_v" (func $f (param i32) (result i32)))
       (func (export "run") (result i32) (call $f (i32.const 6))))]])
     assert.equal(7, lunette.instantiate(lunette.module(bytes), { imports = { host } }):invoke("run"))
