@@ -161,6 +161,8 @@ LUN_MUST_CHECK lun_status terminal_open_client(Terminal *terminal, int socket, l
 /* A line, good until the next; NULL at the end, also of the socket. */
 const char *terminal_ask(Terminal *terminal, const char *prompt, size_t *size);
 void terminal_show(const Terminal *terminal, const char *text, size_t size);
+/* Whether somebody is typing. Any thread. */
+bool terminal_is_reading(const Terminal *terminal);
 /* Pushes { read, write, remember, complete }; opened at the first use. May raise. */
 void terminal_push(struct lua_State *L, Terminal *terminal, bool is_repl);
 

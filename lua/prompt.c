@@ -358,6 +358,8 @@ const char *terminal_ask(Terminal *terminal, const char *prompt, size_t *size) {
 
 void terminal_show(const Terminal *terminal, const char *text, size_t size) { text_put(terminal, text, size); }
 
+bool terminal_is_reading(const Terminal *terminal) { return terminal && atomic_load(&terminal->is_reading); }
+
 /* ---- for Lua ---- */
 static Terminal *terminal_of(lua_State *L) { return lua_touserdata(L, lua_upvalueindex(1)); }
 

@@ -16,6 +16,10 @@
 #include "command.h"
 
 enum { RESCUE_MS = 500, QUIT = 256 }; /* QUIT: of run.prompt, the prompt was left before the guest ran */
+/* How long scripts may go on after the end was asked for: in a callback while the guest runs, and in at_exit. */
+enum { GRACE_MS = 1000, GRACES_RUNNING = 1, GRACES_FINISHING = 5 };
+
+typedef enum Phase { PHASE_RUNNING, PHASE_FINISHING, PHASE_OVER } Phase;
 
 typedef struct Run {
   const Options *options;
@@ -36,6 +40,10 @@ typedef struct Run {
   atomic_bool expired;        /* the deadline has passed */
   _Atomic bool pause_asked;   /* Ctrl-C in repl, until the guest stands still */
   bool listens;               /* the socket's path is ours */
+  atomic_bool unread;         /* nobody reads the trace any more */
+  _Atomic Phase phase;
+  Phase grace_phase;          /* the writer's: in which phase it counts … */
+  int graces;                 /* … how often it has been waited for in vain */
   bool about_module;          /* the error is about the module's file: messages name it */
   lun_error error;
 } Run;
@@ -63,6 +71,40 @@ static void on_deadline(void *self) {
   Run *run = self;
   atomic_store(&run->expired, true);
   lun_store_expire(run->store);
+}
+
+/* The rest of a run whose trace nobody reads would be in vain: it ends, with the status of a trace that is not whole. */
+static void on_failure(void *self, const lun_output *output, int failure) {
+  Run *run = self;
+  (void)output;
+  if (failure != EPIPE) return;
+  atomic_store(&run->unread, true);
+  lun_store_interrupt(run->store);
+}
+
+/* NULL: nobody has asked for the end. */
+static const char *why_ended(const Run *run, int *exit_status) {
+  int number = atomic_load(&run->signal_number);
+  bool expired = !number && atomic_load(&run->expired);
+  if (!number && !expired && !atomic_load(&run->unread)) return NULL;
+  *exit_status = number ? 128 + number : lun_status_exit(expired ? LUN_TIMEOUT : LUN_IO);
+  return number ? "interrupted" : expired ? "the run took too long" : "the trace could not be written";
+}
+
+/* A callback of a script that does not return cannot be ended in order. A slow reader of the trace is none of its making, and
+ * somebody at the prompt takes what time he likes. */
+static void on_grace(void *self, bool blocked) {
+  Run *run = self;
+  Phase phase = atomic_load(&run->phase);
+  int exit_status;
+  if (phase != run->grace_phase) run->graces = 0;
+  run->grace_phase = phase;
+  const char *why = why_ended(run, &exit_status);
+  if (!why || phase == PHASE_OVER || blocked || terminal_is_reading(run->terminal)) return;
+  if (++run->graces < (phase == PHASE_RUNNING ? GRACES_RUNNING : GRACES_FINISHING)) return;
+  lun_writer_rescue(run->writer, RESCUE_MS);
+  message("%s, and %s did not return", why, phase == PHASE_RUNNING ? "a callback or a host function" : "at_exit");
+  _exit(exit_status);
 }
 
 static void before_guest_writes(void *self, int fd) {
@@ -176,7 +218,7 @@ static lun_status open_output(Run *run) {
   if (!has_scripts && !options->timeout_ns) return LUN_OK;
   lun_writer_options writer = {
     .watch_signals = has_scripts, .on_signal = on_signal, .deadline_ns = options->timeout_ns, .on_deadline = on_deadline,
-    .self = run,
+    .on_failure = on_failure, .grace_ms = has_scripts ? GRACE_MS : 0, .on_grace = on_grace, .self = run,
   };
   lun_status status = lun_writer_create(&writer, &run->writer, &run->error);
   if (status != LUN_OK || !has_scripts) return status;
@@ -244,9 +286,14 @@ static lun_status call_entry(Run *run) {
 }
 
 /* ---- the end ---- */
+/* It ended because nobody reads the trace, which is said when that is closed. */
+static bool is_unread(Run *run, lun_status status) {
+  return status == LUN_INTERRUPTED && !atomic_load(&run->signal_number) && atomic_load(&run->unread);
+}
+
 /* Says what ended the guest, after all that was traced; the exit status. */
 static int tell_end(Run *run, lun_status status) {
-  if (status == LUN_OK) return 0;
+  if (status == LUN_OK || is_unread(run, status)) return 0;
   if (status == LUN_EXIT) return run->error.code & 255;
   if (status == LUN_TIMEOUT && run->options->timeout)
     snprintf(run->error.message, sizeof run->error.message, "the run took longer than %s", run->options->timeout);
@@ -333,9 +380,11 @@ int run_command(const Options *options) {
     hint("--where and --output are for a trace; -s or -e says which: -s calltree, say");
   lun_status status = run_steps(&run, &exit_status);
   bool ran = run.instance || (status >= LUN_TRAP && status <= LUN_LISTENER);
+  atomic_store(&run.phase, PHASE_FINISHING);
   if (ran) lun_store_resume(run.store);
   if (ran && (status == LUN_OK || status == LUN_EXIT)) pass_on(&run);
   if (ran && run.state.lua && !exit_status) status = finish(&run, status, &at_exit);
+  atomic_store(&run.phase, PHASE_OVER);
   if (run.output) lun_output_flush(run.output);
   if (exit_status == QUIT) exit_status = 0, status = LUN_OK;
   int ended = exit_status ? exit_status : tell_end(&run, status);
@@ -345,7 +394,7 @@ int run_command(const Options *options) {
   signals_guard(NULL);
   lun_writer_destroy(run.writer);
   take_down(&run);
-  bool own = !exit_status && (status == LUN_OK || status == LUN_EXIT);
+  bool own = !exit_status && (status == LUN_OK || status == LUN_EXIT || is_unread(&run, status));
   int printed = finish_stdout();
   if (own && at_exit) return at_exit;
   if (own && written) return written;

@@ -202,7 +202,9 @@ static void tell_progress(lun_output *output) {
 
 void output_fail(lun_output *output, int failure) {
   int none = 0;
-  atomic_compare_exchange_strong_explicit(&output->failure, &none, failure, memory_order_relaxed, memory_order_relaxed);
+  bool first = atomic_compare_exchange_strong_explicit(&output->failure, &none, failure, memory_order_relaxed,
+                                                       memory_order_relaxed);
+  if (first) writer_failed(output->writer, output, failure);
 }
 
 /* Copies whole records into the empty block, as many as fit and lie before the goal, and gives their room back. The

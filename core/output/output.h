@@ -167,6 +167,8 @@ void watches_serve(Watches *watches);
 Watches *writer_watches(lun_writer *writer);
 /* Any thread, async-signal-safe: runs the writer's service soon. */
 void writer_call(lun_writer *writer);
+/* The writer's thread: tells of an output's first failure. */
+void writer_failed(lun_writer *writer, const lun_output *output, int failure);
 /* Any thread: hands a new output over. */
 void writer_add(lun_writer *writer, lun_output *output);
 

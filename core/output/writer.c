@@ -34,7 +34,8 @@ struct lun_writer {
   int ready_fd;                    /* epoll set of the destinations that would have to wait */
   Watches watches;                 /* of the threads that run guests */
   uv_poll_t call, ready, due;
-  uv_timer_t tick, deadline;
+  uv_timer_t tick, deadline, grace;
+  bool has_grace;                  /* its timer is there */
   uv_signal_t interrupt, terminate;
   unsigned signals;
   lun_output *outputs;             /* the writer's thread's */
@@ -43,6 +44,7 @@ struct lun_writer {
   _Atomic bool stopping;
   _Atomic pid_t thread_id;
   _Atomic uint32_t rescue_asked, rescue_done;
+  _Atomic bool rescuing;           /* a signal handler may be at work: nobody is told of failures any more */
 };
 
 Watches *writer_watches(lun_writer *writer) { return &writer->watches; }
@@ -183,14 +185,36 @@ static void on_tick(uv_timer_t *timer) {
   writer_serve(timer->data, true);
 }
 
+/* ---- what the embedder is told ---- */
+static void on_grace(uv_timer_t *timer) {
+  lun_writer *writer = timer->data;
+  bool blocked = false;
+  for (const lun_output *output = writer->outputs; output; output = output->next) blocked = blocked || output->is_waited;
+  writer->options.on_grace(writer->options.self, blocked);
+}
+
+static void start_grace(lun_writer *writer) {
+  uint64_t ms = writer->options.grace_ms;
+  if (writer->has_grace) uv_timer_start(&writer->grace, on_grace, ms, ms);
+}
+
+void writer_failed(lun_writer *writer, const lun_output *output, int failure) {
+  bool is_here = gettid() == atomic_load_explicit(&writer->thread_id, memory_order_relaxed);
+  if (!writer->options.on_failure || !is_here || atomic_load_explicit(&writer->rescuing, memory_order_relaxed)) return;
+  start_grace(writer);
+  writer->options.on_failure(writer->options.self, output, failure);
+}
+
 static void on_deadline(uv_timer_t *timer) {
   lun_writer *writer = timer->data;
+  start_grace(writer);
   if (writer->options.on_deadline) writer->options.on_deadline(writer->options.self);
 }
 
 static void on_signal(uv_signal_t *handle, int signal_number) {
   lun_writer *writer = handle->data;
   writer->signals++;
+  start_grace(writer);
   if (writer->options.on_signal) writer->options.on_signal(writer->options.self, signal_number, writer->signals);
 }
 
@@ -256,6 +280,12 @@ static int watch_all(lun_writer *writer) {
   failure = uv_timer_init(&writer->loop, &writer->tick);
   if (failure) return failure;
   writer->tick.data = writer;
+  if (writer->options.grace_ms) {
+    failure = uv_timer_init(&writer->loop, &writer->grace);
+    if (failure) return failure;
+    writer->grace.data = writer;
+    writer->has_grace = true;
+  }
   failure = watch_deadline(writer);
   if (failure || !writer->options.watch_signals) return failure;
   failure = watch_signal(writer, &writer->interrupt, SIGINT);
@@ -359,6 +389,7 @@ static void rescue_there(lun_writer *writer, uint64_t deadline) {
 void lun_writer_rescue(lun_writer *writer, unsigned timeout_ms) {
   int saved = errno;
   uint64_t deadline = clock_monotonic_ns() + (uint64_t)timeout_ms * 1000000;
+  atomic_store_explicit(&writer->rescuing, true, memory_order_relaxed);
   if (gettid() == atomic_load_explicit(&writer->thread_id, memory_order_relaxed)) rescue_here(writer, deadline);
   else rescue_there(writer, deadline);
   errno = saved;

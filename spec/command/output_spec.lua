@@ -120,6 +120,15 @@ describe("an output", function()
     assert.is_truthy(result.stderr:match(message), result.stderr)
   end)
 
+  it("that nobody reads any more ends a guest that would go on for ever, with at_exit", function()
+    local result = shell('{ "$L" run -s x.lua -o - app.wasm; echo $? >&2; } | head -n 1', {
+      guest = '(module (func $say (param i32)) (func (export "_start") (loop $l (call $say (i32.const 49)) (br $l))))',
+      files = { ["x.lua"] = script .. '\nlunette.at_exit(function() io.stderr:write("at_exit\\n") end)' },
+    })
+    local message = "^at_exit\nlunette: cannot write standard output: Broken pipe %(%d+ bytes lost%)\n74\n$"
+    assert.is_truthy(result.stderr:match(message), result.stderr)
+  end)
+
   it("keeps the guest's own failure as the status", function()
     local result = run {
       guest = '(module (func (export "_start") unreachable))', "run", "-s", "calltree", "-o", "/dev/full", "app.wasm",

@@ -29,6 +29,12 @@ typedef struct lun_writer_options {
   void (*on_signal)(void *self, int signal_number, unsigned count);
   uint64_t deadline_ns;     /* from now; 0: none */
   void (*on_deadline)(void *self);
+  /* The first write to an output that fails, with its errno: what is written to it from now on is lost. */
+  void (*on_failure)(void *self, const lun_output *output, int failure);
+  /* Every `grace_ms` after the last of these three, for whoever did not end then. `blocked`: some output's reader is slow, and
+   * so may be the reason. */
+  unsigned grace_ms;        /* 0: never */
+  void (*on_grace)(void *self, bool blocked);
   void *self;
 } lun_writer_options;
 
