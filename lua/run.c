@@ -103,7 +103,7 @@ static void on_grace(void *self, bool blocked) {
   if (!why || phase == PHASE_OVER || blocked || terminal_is_reading(run->terminal)) return;
   if (++run->graces < (phase == PHASE_RUNNING ? GRACES_RUNNING : GRACES_FINISHING)) return;
   lun_writer_rescue(run->writer, RESCUE_MS);
-  message("%s, and %s did not return", why, phase == PHASE_RUNNING ? "a callback or a host function" : "at_exit");
+  message("%s, and %s did not return", why, phase == PHASE_RUNNING ? "a script or a host function" : "at_exit");
   _exit(exit_status);
 }
 
