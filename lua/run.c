@@ -308,9 +308,13 @@ static int tell_end(Run *run, lun_status status) {
 /* After the guest has ended: at_exit, and what goes on in the script loop. *at_exit is the exit status where --strict minds a
  * failure. A signal or the deadline ends this as it would have ended the guest. */
 static lun_status finish(Run *run, lun_status status, int *at_exit) {
-  *at_exit = state_call(&run->state, "run", "finish", NULL);
-  int number = atomic_load(&run->signal_number);
-  bool expired = atomic_load(&run->expired);
+  int number, exit_status;
+  bool expired;
+  /* The end was asked for already: nothing lingers. */
+  Request request = { .topic = why_ended(run, &exit_status) };
+  *at_exit = state_call(&run->state, "run", "finish", &request);
+  number = atomic_load(&run->signal_number);
+  expired = atomic_load(&run->expired);
   if ((status != LUN_OK && status != LUN_EXIT) || (!number && !expired)) return status;
   lun_error_clear(&run->error);
   return lun_error_set(&run->error, number ? LUN_INTERRUPTED : LUN_TIMEOUT, "interrupted");

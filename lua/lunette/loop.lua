@@ -88,11 +88,11 @@ end
 
 --- The guest has ended: the loop goes on for as long as was asked for, and until what was written is out; then all is
 -- closed. Gives the kind of what has cut that short, or nil.
-function loop.settle(session)
+function loop.settle(session, asked)
   local inner, longest = session.core, 0
   for _, ms in pairs(session.lingers) do longest = math.max(longest, ms) end
   session.lingers = {}
-  local ended = inner:settle_loop(longest)
+  local ended = inner:settle_loop(asked and 0 or longest)
   for _, owner in ipairs(session.scripts) do
     if owner.uv then close_all(owner.uv.uv, owner.uv.handles) end
   end

@@ -21,7 +21,8 @@ enum { ROUNDS = 15, N = 24, N_LUA = 20, PCALLS = 200000 };
 typedef struct Bench {
   lua_State *L;
   int session;                  /* stack indexes */
-  int on, detach;               /* registry references */
+  int on, detach, arm, stop;    /* registry references */
+  lun_writer *writer;           /* watches the script loop */
   lun_store *store;
   lun_function *fib;
   lun_error error;
@@ -145,6 +146,14 @@ static double row_lua_pair(Bench *bench) {
   return ns;
 }
 
+/* The script loop with a timer that does not strike meanwhile. */
+static double row_timer(Bench *bench) {
+  call_lua(bench, bench->arm);
+  double ns = time_fib(bench, N);
+  call_lua(bench, bench->stop);
+  return ns;
+}
+
 static double row_pcall(Bench *bench) {
   lua_State *L = bench->L;
   if (luaL_loadstring(L, "return function(a, b) end") != LUA_OK || lua_pcall(L, 0, 1, 0) != LUA_OK) give_up("Lua", "load");
@@ -165,6 +174,7 @@ static const struct Row {
   double (*run)(Bench *);
 } rows[] = {
   { "a call, untraced", row_untraced },
+  { "the same, with a timer armed", row_timer },
   { "with a C before", row_c_before },
   { "with a C before and after", row_c_pair },
   { "counted by function", row_count },
@@ -202,14 +212,19 @@ static void load_lua(Bench *bench) {
     "local session = require('lunette.session').adopt(...)\n"
     "local lunette, attachment = require('lunette')\n"
     "local pair = { before = function(call, n) end, after = function(call, result) end }\n"
-    "return function() attachment = lunette.on('*', pair) end, function() attachment:detach() end\n";
+    "local timer\n"
+    "return function() attachment = lunette.on('*', pair) end, function() attachment:detach() end,\n"
+    "  function() timer = lunette.every(3600000, print) end, function() timer:stop() end\n";
   lua_State *L = bench->L;
   luaL_requiref(L, "lunette.core", luaopen_lunette_core, 0);
-  binding_adopt(L, &(binding_loan){ .store = bench->store });
+  if (lun_writer_create(NULL, &bench->writer, &bench->error) != LUN_OK) give_up("writer", bench->error.message);
+  binding_adopt(L, &(binding_loan){ .store = bench->store, .writer = bench->writer });
   bench->session = lua_gettop(L);
   if (luaL_loadstring(L, text) != LUA_OK) give_up("Lua", lua_tostring(L, -1));
   lua_pushvalue(L, bench->session);
-  if (lua_pcall(L, 1, 2, 0) != LUA_OK) give_up("Lua", lua_tostring(L, -1));
+  if (lua_pcall(L, 1, 4, 0) != LUA_OK) give_up("Lua", lua_tostring(L, -1));
+  bench->stop = luaL_ref(L, LUA_REGISTRYINDEX);
+  bench->arm = luaL_ref(L, LUA_REGISTRYINDEX);
   bench->detach = luaL_ref(L, LUA_REGISTRYINDEX);
   bench->on = luaL_ref(L, LUA_REGISTRYINDEX);
 }
@@ -236,6 +251,7 @@ int main(int argc, char **argv) {
     printf("%-30s %10.1f %10.1f %14.2f\n", rows[row].title, medians[row], times[row][0], medians[row] / medians[ROWS - 1]);
 
   binding_release(bench.L, bench.session);
+  lun_writer_destroy(bench.writer);
   lun_store_destroy(bench.store);
   lua_close(bench.L);
   return 0;

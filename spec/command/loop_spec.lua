@@ -99,6 +99,10 @@ describe("the end of a run", function()
     result = run { guest = quick, "run", "--timeout", "50ms", "-e", lingering, "app.wasm" }
     assert.is_truthy(result.stderr:find("the run took longer than 50ms", 1, true), result.stderr)
     assert.equal(124, result.status)
+    -- Also where it has passed before the guest began.
+    local late = lingering .. "local uv = require('luv') local n = uv.hrtime() + 60e6 while uv.hrtime() < n do end"
+    result = run { guest = quick, "run", "--timeout", "50ms", "-e", late, "app.wasm" }
+    assert.same({ "lunette: timeout: the run took longer than 50ms\n", 124 }, { result.stderr, result.status })
   end)
 
   it("waits for what has been written to a socket", function()

@@ -70,8 +70,8 @@ end
 function run.set_guest(_, instance) session:set_guest(instance) end
 
 --- The guest has ended: runs what the scripts gave at_exit. Gives the exit status where --strict minds a failure.
-function run.finish(core_session)
-  return session:finish() > 0 and core_session.strict and EXIT_STRICT or nil
+function run.finish(core_session, request)
+  return session:finish(request.topic) > 0 and core_session.strict and EXIT_STRICT or nil
 end
 
 local QUIT = 256 -- to the command: the prompt was left
