@@ -10,7 +10,8 @@
 
 typedef struct Rules {
   lun_module *module;
-  char place[64];        /* "global #3" */
+  const char *place;     /* "global", or with index UINT32_MAX "start section" */
+  uint32_t index;
   uint32_t height;       /* of the stack of a constant expression */
   lun_type stack[LIMIT_CONSTANT_VALUES];
   lun_error *error;
@@ -23,13 +24,15 @@ static bool rule_fail(Rules *r, const uint8_t *at, const char *format, ...) {
   va_start(arguments, format);
   vsnprintf(text, sizeof text, format, arguments);
   va_end(arguments);
-  lun_error_set(r->error, LUN_INVALID, "%s (%s)", text, r->place);
+  if (r->index == UINT32_MAX) lun_error_set(r->error, LUN_INVALID, "%s (%s)", text, r->place);
+  else lun_error_set(r->error, LUN_INVALID, "%s (%s #%u)", text, r->place, r->index);
   if (at) r->error->offset = (uint64_t)(at - r->module->bytes);
   return false;
 }
 
 static void place_set(Rules *r, const char *what, uint32_t index) {
-  snprintf(r->place, sizeof r->place, "%s #%u", what, index);
+  r->place = what;
+  r->index = index;
 }
 
 /* ---- constant expressions ---- */
@@ -206,7 +209,7 @@ static bool exports_check(Rules *r) {
 static bool start_check(Rules *r) {
   const lun_module *m = r->module;
   if (!m->has_start) return true;
-  strcpy(r->place, "start section");
+  place_set(r, "start section", UINT32_MAX);
   if (m->start >= m->function_count) return rule_fail(r, NULL, "unknown function %u", m->start);
   const lun_signature *signature = &m->functions[m->start].type->signature;
   return (!signature->param_count && !signature->result_count) ||
@@ -249,7 +252,7 @@ static bool segments_check(Rules *r) {
 }
 
 lun_status rules_validate(lun_module *module, lun_error *error) {
-  Rules r = { .module = module, .place = "module", .error = error };
+  Rules r = { .module = module, .place = "module", .index = UINT32_MAX, .error = error };
   bool fine = functions_check(&r) && tables_check(&r) && memories_check(&r) && globals_check(&r) && tags_check(&r) &&
               exports_check(&r) && start_check(&r) && segments_check(&r);
   return fine ? LUN_OK : LUN_INVALID;

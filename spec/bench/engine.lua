@@ -117,8 +117,8 @@ function rows.load()
   local size = megabytes(file)
   local ms = best("load", { engine .. " load " .. file })
   local resident = best("rss", { engine .. " load " .. file })
-  row(("%.1f MB to the first instruction"):format(size), ("%.1f ms (aim: 80), %.1f MB resident, %.2f of its size (aim: 3)"):format(
-    ms, resident, resident / size))
+  local text = "%.1f ms (aim: 80), %.1f MB resident, %.2f of its size (aim: 3)"
+  row(("%.1f MB to the first instruction"):format(size), text:format(ms, resident, resident / size))
   if not has_node then return end
   local lazy = "node --no-warnings spec/bench/judge.mjs load " .. file
   row("  V8, compiling lazily", ("%.1f ms, %.1f MB resident"):format(best("load", { lazy }), (best("rss", { lazy }))))
