@@ -199,7 +199,7 @@ struct lun_call {
   bool failed;              /* a callback of this event said lun_call_fail */
   uint32_t depth;           /* CALL, HOST: 0 = not known yet, else depth + 1 */
   uint64_t serial;          /* not 0: borrowed stacks taken in the callback at work carry it */
-  Function *function;       /* CALL, HOST: the callee; SAFEPOINT: whose frame was stopped */
+  Function *function;       /* CALL, HOST: the callee; SAFEPOINT: whose frame was stopped, there or at a grow */
   union {
     void *set;              /* CALL: the listeners, frozen */
     Instance *instance;     /* BRIDGE: the caller's */
@@ -214,6 +214,14 @@ struct lun_call {
   Hearing hearings[];       /* CALL: one per listener of the set, then trace's times, then the saved params */
 };
 
+/* A memory or a table was to grow. */
+typedef struct Growth {
+  Instance *instance;       /* whose code asked for it; NULL: the host */
+  Memory *memory;           /* one of the two */
+  Table *table;
+  uint64_t old, delta, result;  /* result: the old size, or UINT64_MAX */
+} Growth;
+
 /* What trace gives to the engine: the engine never learns who listens. */
 typedef struct TraceHooks {
   /* Pushes the call's record, puts after_word into the frame and delivers before. False: no room for the record. */
@@ -227,7 +235,9 @@ typedef struct TraceHooks {
   void (*abort)(Store *store, Record *record, const lun_error *error);
   bool (*wants_stack)(Store *store);     /* somebody may ask the error for its stack */
   lun_status (*instance_made)(Store *store, Instance *instance, lun_error *error);
+  void (*instance_live)(Store *store, Instance *instance);
   void (*instance_closed)(Store *store, Instance *instance);
+  void (*grown)(Store *store, Record *at, const Growth *growth);  /* at: the topmost record, or NULL */
   void (*destroy)(Store *store);
 } TraceHooks;
 
@@ -279,6 +289,7 @@ struct lun_store {
   char *listener_message;   /* of FLAG_LISTENER */
   uint32_t runs;
   uint32_t unwinding;       /* failures being told: their callbacks may still call the guest */
+  bool hears_growth;        /* somebody watches for growth (trace's) */
   bool timed;               /* somebody wants times (trace's) … */
   uint64_t watched_ns;      /* … and this much of the monotonic clock was spent watching, in listeners and safepoints */
   bool at_safepoint;        /* the embedder's callback is at work */

@@ -141,6 +141,7 @@ lun_status lun_instance_create(Store *store, Module *module, const lun_imports *
   if (status == LUN_OK && module->has_start) status = invoke(in->functions[module->start], NULL, NULL, LUN_ENTRY_START, error);
   if (status != LUN_OK) return status;
   in->is_live = true;
+  if (store->hooks) store->hooks->instance_live(store, in);
   *out = in;
   return LUN_OK;
 }

@@ -113,7 +113,6 @@ lun_status lun_memory_create_64(Store *store, uint64_t min, uint64_t max, Memory
 bool lun_memory_is_64(const Memory *memory) { return memory->is_64; }
 
 uint64_t lun_memory_size(const Memory *memory) { return memory->bytes; }
-uint64_t lun_memory_grow(Memory *memory, uint64_t pages) { return memory_grow(memory, pages); }
 
 /* Where an empty range in an empty memory points to. */
 static uint8_t nothing[1];

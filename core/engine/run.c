@@ -548,7 +548,9 @@ HANDLER(USE_MEMORY) {
 HANDLER(MEMORY_SIZE) { A = ((const Memory *)pc[1].p0)->bytes / LUN_PAGE; GO(pc + 2); }
 #define MEMORY_GROW(id, type) \
   HANDLER(id) { /* p1: the instance */ \
-    A = (type)memory_grow(pc[1].p0, (type)B); \
+    base = (type)B; \
+    A = (type)memory_grow(pc[1].p0, base); \
+    if (UNLIKELY(store->hears_growth)) return run_memory_grown(pc, fp, mem, size, store, base); \
     const Instance *instance = pc[1].p1; \
     mem = memory_data(instance), size = memory_bytes(instance); \
     GO(pc + 2); \
@@ -601,7 +603,12 @@ HANDLER(ELEM_DROP) { ((Instance *)pc[1].p0)->dropped_elements[pc->u] = true; GO(
     table->items[index] = A; \
     GO(pc + 2); \
   } \
-  HANDLER(TABLE_GROW##suffix) { A = (type)table_grow(pc[1].p0, B, (type)C); GO(pc + 2); }
+  HANDLER(TABLE_GROW##suffix) { \
+    base = (type)C; \
+    A = (type)table_grow(pc[1].p0, B, base); \
+    if (UNLIKELY(store->hears_growth)) return run_table_grown(pc, fp, mem, size, store, base); \
+    GO(pc + 2); \
+  }
 TABLE_FORMS(, uint32_t)
 TABLE_FORMS(_64, uint64_t)
 HANDLER(TABLE_SIZE) { A = ((const Table *)pc[1].p0)->count; GO(pc + 2); }

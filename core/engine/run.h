@@ -41,6 +41,10 @@ static inline uintptr_t limit_of(Store *store) { return atomic_load_explicit(&st
 COLD void run_trap(ARGUMENTS);
 #define TRAP(which) do { base = (which); return run_trap(pc, fp, mem, size, store, base); } while (0)
 
+/* growth.c: behind a grow, where somebody watches: tells of it and goes on. `base` is what was asked for. */
+COLD void run_memory_grown(ARGUMENTS);
+COLD void run_table_grown(ARGUMENTS);
+
 /* Branches; backwards with a safepoint. `base` of run_poll is the distance to jump. */
 COLD void run_poll(ARGUMENTS);
 #define JUMP(distance) do { pc += (distance); GO(pc); } while (0)

@@ -119,6 +119,7 @@ static void translate_memory(Translator *t, Op op) {
   case OP_MEMORY_GROW: {
     int32_t pages = pop_slot(t, 1);
     int code = in->memories[x]->is_64 ? CODE_MEMORY_GROW_64 : CODE_MEMORY_GROW;
+    mark_offset(t);
     emit_wide_result(t, code, 1, pages, 0, in->memories[x], in);
     break;
   }
@@ -150,6 +151,7 @@ static void translate_table(Translator *t, Op op) {
   case OP_TABLE_SIZE: emit_wide_result(t, CODE_TABLE_SIZE, 1, 0, 0, table, NULL); break;
   case OP_TABLE_GROW: {
     int32_t count = pop_slot(t, 2), value = pop_slot(t, 1);
+    mark_offset(t);
     emit_wide_result(t, is_64 ? CODE_TABLE_GROW_64 : CODE_TABLE_GROW, 1, value, count, table, NULL);
     break;
   }

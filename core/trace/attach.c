@@ -234,7 +234,7 @@ static void unlink_attachment(Trace *trace, const lun_attachment *attachment) {
   if (*at) *at = attachment->next;
 }
 
-static bool ensure_trace(Store *store) {
+bool trace_ensure(Store *store) {
   if (store->trace) return true;
   store->trace = calloc(1, sizeof(Trace));
   if (!store->trace) return false;
@@ -267,7 +267,7 @@ static lun_attachment *attachment_create(Store *store, const lun_factory_entry *
 lun_status lun_store_attach_multi(Store *store, const lun_factory_entry *factories, size_t count, void *context,
                                   const lun_attach_options *options, lun_attachment **out, lun_error *error) {
   *out = NULL;
-  if (!ensure_trace(store)) return no_memory(error);
+  if (!trace_ensure(store)) return no_memory(error);
   lun_attachment *attachment = attachment_create(store, factories, count, context, options);
   if (!attachment) return no_memory(error);
   if (attachment->options.time) times_wanted(store, true);
@@ -364,20 +364,25 @@ void lun_attachment_detach(lun_attachment *attachment, unsigned flags) {
   attachment_drop(attachment);
 }
 
-void attach_closed(Store *store, Instance *instance) {
-  (void)store;
+static void forget_instance(Instance *instance) {
   for (uint32_t i = 0; i < instance->own_count; i++)
     if (instance->own[i].set) function_listen(&instance->own[i], NULL);
 }
 
+void attach_closed(Store *store, Instance *instance) {
+  event_instance_closed(store, instance);
+  forget_instance(instance);
+}
+
 void attach_destroy(Store *store) {
   Trace *trace = trace_of(store);
-  for (Instance *in = store->instances; in; in = in->next) attach_closed(store, in);
+  for (Instance *in = store->instances; in; in = in->next) forget_instance(in);
   for (lun_attachment *attachment = trace->attachments, *next; attachment; attachment = next) {
     next = attachment->next;
     attachment->holders = 1;
     attachment_drop(attachment);
   }
+  event_destroy(trace);
   vec_clear(&trace->failures);
   free(trace);
   store->trace = NULL;

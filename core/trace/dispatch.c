@@ -192,7 +192,9 @@ const TraceHooks trace_hooks = {
   .abort = dispatch_abort,
   .wants_stack = dispatch_wants_stack,
   .instance_made = attach_instance,
+  .instance_live = event_instance_live,
   .instance_closed = attach_closed,
+  .grown = event_grown,
   .destroy = attach_destroy,
 };
 

@@ -126,7 +126,9 @@ const TraceHooks timed_hooks = {
   .abort = abort_call,
   .wants_stack = dispatch_wants_stack,
   .instance_made = attach_instance,
+  .instance_live = event_instance_live,
   .instance_closed = attach_closed,
+  .grown = event_grown,
   .destroy = attach_destroy,
 };
 

@@ -7,6 +7,8 @@
 #ifndef LUN_TRACE_H
 #define LUN_TRACE_H
 
+#include <lunette/event.h>
+
 #include "engine.h"
 
 enum { SILENT_MUTED = 1, SILENT_PAUSED = 2 };
@@ -81,6 +83,9 @@ typedef struct Failure {
 typedef struct Trace {
   lun_attachment *attachments;
   VEC(Failure) failures;
+  lun_watch *watches;       /* in the order in which they were added */
+  uint64_t last_event;
+  uint32_t telling;         /* events being told inside of one another */
   uint64_t timed;           /* attachments that ask for times */
   uint64_t moment;          /* when the before being told began */
   uint64_t fence;           /* calls up to this id are outside of the event being told: nothing in it is charged to them */
@@ -120,7 +125,14 @@ void times_wanted(Store *store, bool wanted);
 bool glob_valid(const char *glob, lun_error *error);
 bool glob_fits(const char *glob, const char *text);
 
+/* ---- event.c ---- */
+void event_grown(Store *store, Record *at, const Growth *growth);
+void event_instance_live(Store *store, Instance *instance);
+void event_instance_closed(Store *store, Instance *instance);
+void event_destroy(Trace *trace);
+
 /* ---- attach.c ---- */
+bool trace_ensure(Store *store);
 void set_drop(Set *set);
 lun_status attach_instance(Store *store, Instance *instance, lun_error *error);
 void attach_closed(Store *store, Instance *instance);

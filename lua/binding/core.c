@@ -13,7 +13,7 @@ static const Class *const classes[] = {
   &session_class, &module_class,     &instance_class, &function_class, &memory_class, &global_class,     &table_class,
   &host_class,    &definition_class, &call_class,     &stack_class,    &frame_class,  &attachment_class, &error_class,
   &where_class,   &tag_class,        &exception_class, &pairing_class, &aggregation_class,
-  &timer_class,
+  &timer_class,   &watch_class,      &event_class,
 };
 
 static int core_monotonic(lua_State *L) {
@@ -76,7 +76,7 @@ static const luaL_Reg functions[] = {
   { "where", core_where },     { "nearest", core_nearest }, { "monotonic_ns", core_monotonic },
   { "aggregate", core_aggregate }, { "aggregate_rows", core_aggregate_rows }, { "aggregate_total", core_aggregate_total },
   { "aggregate_quantile", core_aggregate_quantile }, { "aggregate_spec", core_aggregate_spec },
-  { "aggregate_write", core_aggregate_write },
+  { "aggregate_write", core_aggregate_write }, { "watch", core_watch },
   { "pairing", core_pairing }, { "error", core_error },     { "scripts_in", core_scripts_in }, { "members", core_members },
   { "wasi_functions", core_wasi_functions }, { "wasi_errno", core_wasi_errno },
   { "timer", core_timer },     { "luv", core_luv },       { "luv_function", core_luv_function }, { NULL, NULL },

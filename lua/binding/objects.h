@@ -38,7 +38,7 @@ typedef struct Head {
 
 extern const Class session_class, module_class, instance_class, function_class, memory_class, global_class, table_class,
     definition_class, call_class, stack_class, frame_class, error_class, attachment_class, where_class, host_class,
-    tag_class, exception_class, pairing_class, aggregation_class, timer_class;
+    tag_class, exception_class, pairing_class, aggregation_class, timer_class, watch_class, event_class;
 
 void class_register(lua_State *L, const Class *class);
 /* Pushes a zeroed userdata of `size` bytes with its head filled in. */
@@ -319,6 +319,7 @@ int core_global(lua_State *L);
 int core_tag(lua_State *L);
 int core_attach(lua_State *L);
 int core_pairing(lua_State *L);
+int core_watch(lua_State *L);
 int core_where(lua_State *L);
 int core_aggregate(lua_State *L);
 int core_aggregate_rows(lua_State *L);

@@ -108,6 +108,23 @@ function calls.factory(session, owner, factory, settings)
   return attach(session, owner, members, type(settings) == "table" and settings.where or nil, settings)
 end
 
+local function watch(session, owner, what, kinds, callback, settings)
+  if type(callback) ~= "function" then error(("%s: a function expected, got %s"):format(what, type(callback)), 0) end
+  settings = settings == nil and {} or settings
+  if type(settings) ~= "table" then error(("%s: options must be a table, not a %s"):format(what, type(settings)), 0) end
+  for name in pairs(settings) do
+    where.check_name(what, name, { "on_error", "reentrant" })
+  end
+  local made = core.watch(session:open(), kinds, callback, settings)
+  if owner then owner:attached(made) end
+  return made
+end
+
+function calls.on_grow(session, owner, callback, settings) return watch(session, owner, "on_grow", 1, callback, settings) end
+function calls.on_instance(session, owner, callback, settings)
+  return watch(session, owner, "on_instance", 2 + 4, callback, settings)
+end
+
 local pairing_options = { "where", "walk", "goes_on" }
 
 --- The pairing checker of the core. What is open when the guest has ended is told then.

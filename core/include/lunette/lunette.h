@@ -5,6 +5,7 @@
 
 #include <lunette/aggregate.h>
 #include <lunette/exception.h>
+#include <lunette/event.h>
 #include <lunette/instance.h>
 #include <lunette/listener.h>
 #include <lunette/module.h>
