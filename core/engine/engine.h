@@ -442,6 +442,8 @@ const Word *true_return_past(const Slot *fp, Record **record);
 /* ---- snapshot.c ---- */
 /* `with_params`: the values of the frames' params, too. NULL: out of memory. */
 lun_snapshot *snapshot_take(Walk walk, bool with_params);
+/* Of these frames, top first; NULL: out of memory. */
+lun_snapshot *snapshot_of(const lun_frame *frames, size_t count);
 
 /* ---- memory.c, table.c ---- */
 lun_status memory_create(Store *store, const Limits *limits, Memory **out, lun_error *error);

@@ -89,6 +89,20 @@ lun_snapshot *snapshot_take(Walk walk, bool with_params) {
   return snapshot;
 }
 
+lun_snapshot *snapshot_of(const lun_frame *frames, size_t count) {
+  lun_snapshot *snapshot = calloc(1, sizeof *snapshot);
+  bool well = snapshot != NULL;
+  for (size_t i = 0; i < count && well; i++) well = vec_push(&snapshot->frames, frames[i]);
+  if (well) {
+    snapshot->holders = 1;
+    snapshot->count = snapshot->gap = (uint32_t)count;
+    return snapshot;
+  }
+  if (snapshot) vec_clear(&snapshot->frames);
+  free(snapshot);
+  return NULL;
+}
+
 lun_snapshot *lun_snapshot_retain(lun_snapshot *snapshot) {
   if (snapshot) snapshot->holders++;
   return snapshot;

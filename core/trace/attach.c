@@ -383,6 +383,7 @@ void attach_destroy(Store *store) {
     attachment_drop(attachment);
   }
   event_destroy(trace);
+  stack_ids_destroy(trace->stack_ids);
   vec_clear(&trace->failures);
   free(trace);
   store->trace = NULL;

@@ -80,9 +80,12 @@ typedef struct Failure {
   char *message;
 } Failure;
 
+typedef struct StackIds StackIds;
+
 typedef struct Trace {
   lun_attachment *attachments;
   VEC(Failure) failures;
+  StackIds *stack_ids;      /* NULL until one is asked for */
   lun_watch *watches;       /* in the order in which they were added */
   uint64_t last_event;
   uint32_t telling;         /* events being told inside of one another */
@@ -124,6 +127,9 @@ void times_wanted(Store *store, bool wanted);
 /* Whether a glob is well formed, and whether a text fits one that is. */
 bool glob_valid(const char *glob, lun_error *error);
 bool glob_fits(const char *glob, const char *text);
+
+/* ---- stackid.c ---- */
+void stack_ids_destroy(StackIds *ids);
 
 /* ---- event.c ---- */
 void event_grown(Store *store, Record *at, const Growth *growth);

@@ -278,6 +278,11 @@ static int call_stack(lua_State *L) {
   return 1;
 }
 
+/* nil: there was no room for one. */
+static int call_stack_id(lua_State *L) {
+  return push_id(L, lun_call_stack_id(box_check(L)->call));
+}
+
 static int call_snapshot(lua_State *L) {
   box_check(L);
   stack_push_snapshot(L, 1);
@@ -347,7 +352,7 @@ static const Field fields[] = {
 };
 static const luaL_Reg methods[] = {
   { "param", call_param }, { "uparam", call_uparam }, { "params", call_params },     { "bits", call_bits },
-  { "stack", call_stack }, { "keep", call_keep },     { "snapshot", call_snapshot }, { NULL, NULL },
+  { "stack", call_stack }, { "stack_id", call_stack_id }, { "keep", call_keep },     { "snapshot", call_snapshot }, { NULL, NULL },
 };
 static const luaL_Reg metamethods[] = { { "__tostring", call_tostring }, { NULL, NULL } };
 const Class call_class = { "call", 2, fields, methods, metamethods, NULL, NULL };

@@ -76,7 +76,7 @@ static const luaL_Reg functions[] = {
   { "where", core_where },     { "nearest", core_nearest }, { "monotonic_ns", core_monotonic },
   { "aggregate", core_aggregate }, { "aggregate_rows", core_aggregate_rows }, { "aggregate_total", core_aggregate_total },
   { "aggregate_quantile", core_aggregate_quantile }, { "aggregate_spec", core_aggregate_spec },
-  { "aggregate_write", core_aggregate_write }, { "watch", core_watch },
+  { "aggregate_write", core_aggregate_write }, { "watch", core_watch }, { "stack_of", core_stack_of },
   { "pairing", core_pairing }, { "error", core_error },     { "scripts_in", core_scripts_in }, { "members", core_members },
   { "wasi_functions", core_wasi_functions }, { "wasi_errno", core_wasi_errno },
   { "timer", core_timer },     { "luv", core_luv },       { "luv_function", core_luv_function }, { NULL, NULL },

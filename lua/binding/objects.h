@@ -320,6 +320,7 @@ int core_tag(lua_State *L);
 int core_attach(lua_State *L);
 int core_pairing(lua_State *L);
 int core_watch(lua_State *L);
+int core_stack_of(lua_State *L);
 int core_where(lua_State *L);
 int core_aggregate(lua_State *L);
 int core_aggregate_rows(lua_State *L);

@@ -61,6 +61,17 @@ void stack_push_owned(lua_State *L, Session *session, lun_snapshot *snapshot) {
   hold(L, object, lun_snapshot_retain(snapshot));
 }
 
+/* (session, id) -> stack, or nil */
+int core_stack_of(lua_State *L) {
+  Session *session = session_check(L, 1);
+  lua_Integer id = luaL_checkinteger(L, 2);
+  StackObject *object = object_new(L, &stack_class, session, sizeof *object);
+  lun_snapshot *snapshot = id > 0 ? lun_store_stack_of(session->store, (uint64_t)id) : NULL;
+  if (!snapshot) return 0;
+  hold(L, object, snapshot);
+  return 1;
+}
+
 /* The callback that it was borrowed from is over. */
 static bool is_stale(const StackObject *object) {
   return object->box && (!object->box->call || object->box->serial != object->serial);

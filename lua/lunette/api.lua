@@ -42,6 +42,7 @@ api.rows = {
     "checks while the guest runs that every before ends in one after or abort, in order; a violation ends the run" },
   { "lunette.where", "string | list", "what -w gave, else \"*\": the default where of scripts" },
   { "lunette.stack", "(frames) -> stack", "a stack of the frames of a list, to test a listener without a guest" },
+  { "lunette.stack_of", "(id) -> stack", "the stack that call:stack_id() gave this number" },
   { "lunette.bench", "(n, frames, listener) -> ns", "calls before and after n times; the mean time of a round" },
   -- scripts
   { "lunette.load", "(file | name [, options]) -> script",
@@ -227,6 +228,7 @@ api.rows = {
   { "call:params", "() -> values", "all of them" },
   { "call:bits", "(i) -> integer", "the raw bits of a param, in after of a result" },
   { "call:stack", "() -> stack", "the stack, valid inside the callback" },
+  { "call:stack_id", "() -> integer | nil", "a number for the stack, the same for the same stack; nil: no room (1 GiB)" },
   { "call:snapshot", "() -> stack", "a copy of the stack, to keep" },
   { "call:keep", "() -> table", "what is known of the call now, to keep" },
   -- timer

@@ -167,6 +167,11 @@ end
 function calls.arg(_, _, which) return reading.arg(which) end
 function calls.result(_, _, position) return reading.result(position) end
 
+function calls.stack_of(session, _, id)
+  if math.type(id) ~= "integer" then error("stack_of: an id expected, got " .. type(id), 0) end
+  return core.stack_of(session:open(), id) or error(("stack_of: there is no stack %d"):format(id), 0)
+end
+
 function calls.stack(_, _, frames) return testkit.stack(frames) end
 function calls.bench(_, _, count, frames, listener) return testkit.bench(count, frames, listener) end
 

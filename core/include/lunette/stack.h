@@ -57,6 +57,23 @@ LUN_API uint64_t lun_snapshot_omitted(const lun_snapshot *snapshot);
 /* Where the omitted frames were: after this many frames. */
 LUN_API uint32_t lun_snapshot_gap(const lun_snapshot *snapshot);
 
+/* ---- stacks as numbers ----
+ * The same stack (functions, offsets, re-entries; of the innermost frame only the function) has the same id in its store,
+ * from 1 on; each stack's callers have ids as well. 0: there was no room, see the report. Ids stay good until the store is
+ * destroyed. */
+LUN_API uint64_t lun_call_stack_id(const lun_call *call);
+/* The stack of an id, without the innermost frame's offset. NULL: there is no such id, or no memory. */
+LUN_API lun_snapshot *lun_store_stack_of(lun_store *store, uint64_t id);
+/* How many bytes the stacks of a store may take, default 1 GiB (more than 20 million stacks). What is there already stays. */
+LUN_API LUN_MUST_CHECK lun_status lun_store_stack_budget(lun_store *store, uint64_t bytes, lun_error *error);
+typedef struct lun_stack_report {
+  uint64_t stacks;   /* ids given */
+  uint64_t bytes;    /* that they take */
+  uint64_t budget;
+  uint64_t refused;  /* how often there was no room */
+} lun_stack_report;
+LUN_API lun_stack_report lun_store_stack_report(const lun_store *store);
+
 #ifdef __cplusplus
 }
 #endif

@@ -1,0 +1,186 @@
+/* SPDX-License-Identifier: MIT */
+/* Stacks as numbers: a tree of call contexts, a node for each frame under each other frame that was seen there, found again
+ * by a hash table. A stack's id is its innermost frame's node.
+ *
+ * Consecutive stacks have most of their outer frames in common: a stack is compared with the one before, and only what
+ * differs is looked up. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "trace.h"
+
+enum { TABLE_LEAST = 1024 };
+#define BUDGET (UINT64_C(1) << 30)
+
+/* A frame as one of a stack: whose it is, and the offset at which it stands; that of the innermost is left out. */
+typedef struct Place {
+  uintptr_t function;       /* its lowest bit: the host called it */
+  uint32_t offset;          /* UINT32_MAX: none */
+  uint32_t id;
+} Place;
+
+typedef struct Node {
+  uintptr_t function;
+  uint32_t outer;           /* the caller's node; 0: the host */
+  uint32_t site;            /* the offset at which the caller stands */
+} Node;
+
+struct StackIds {
+  Node *nodes;              /* by id, from 1 */
+  uint32_t *table;          /* open addressing, a power of two; 0: free */
+  Place *places, *former;   /* of the stack at hand and of the one before, innermost first */
+  size_t places_room, former_count;
+  uint32_t count, room, mask;
+  uint64_t budget, refused;
+};
+
+static StackIds *ids_of(Store *store) {
+  Trace *trace = trace_of(store);
+  if (!trace->stack_ids && (trace->stack_ids = calloc(1, sizeof *trace->stack_ids)) != NULL) trace->stack_ids->budget = BUDGET;
+  return trace->stack_ids;
+}
+
+void stack_ids_destroy(StackIds *ids) {
+  if (!ids) return;
+  free(ids->nodes), free(ids->table), free(ids->places), free(ids->former);
+  free(ids);
+}
+
+/* ---- the tree ---- */
+static uint64_t size_of_room(uint64_t room) { return room * sizeof(Node) + 2 * room * sizeof(uint32_t); }
+
+static uint32_t slot_of(const StackIds *ids, const Node *node) {
+  uint64_t key = (node->function ^ (uint64_t)node->outer << 32 ^ node->site) * UINT64_C(0x9e3779b97f4a7c15);
+  key ^= key >> 29;
+  uint32_t slot = (uint32_t)(key * UINT64_C(0xbf58476d1ce4e5b9) >> 32) & ids->mask;
+  for (uint32_t id; (id = ids->table[slot]) != 0; slot = (slot + 1) & ids->mask) {
+    const Node *known = &ids->nodes[id];
+    if (known->function == node->function && known->outer == node->outer && known->site == node->site) break;
+  }
+  return slot;
+}
+
+/* The table has twice as many places as there may be nodes. */
+static bool grow(StackIds *ids) {
+  uint64_t room = ids->room ? (uint64_t)ids->room * 2 : TABLE_LEAST / 2;
+  if (room > UINT32_MAX / 4 || size_of_room(room) > ids->budget) return false;
+  uint32_t *table = calloc(room * 2, sizeof *table);
+  Node *nodes = table ? realloc(ids->nodes, room * sizeof *nodes) : NULL;
+  if (!nodes) {
+    free(table);
+    return false;
+  }
+  free(ids->table);
+  ids->table = table;
+  ids->nodes = nodes;
+  ids->room = (uint32_t)room;
+  ids->mask = (uint32_t)(room * 2 - 1);
+  for (uint32_t id = 1; id <= ids->count; id++) table[slot_of(ids, &nodes[id])] = id;
+  return true;
+}
+
+/* 0: there is no room for it. */
+static uint32_t intern(StackIds *ids, Node node) {
+  uint32_t slot = ids->table ? slot_of(ids, &node) : 0;
+  if (ids->table && ids->table[slot]) return ids->table[slot];
+  if (ids->count + 1 >= ids->room) {
+    if (!grow(ids)) return 0;
+    slot = slot_of(ids, &node);
+  }
+  ids->nodes[++ids->count] = node;
+  ids->table[slot] = ids->count;
+  return ids->count;
+}
+
+/* ---- a stack ---- */
+static bool add_place(StackIds *ids, size_t count, const lun_frame *frame) {
+  if (UNLIKELY(count == ids->places_room)) {
+    size_t room = count ? count * 2 : 64;
+    Place *places = realloc(ids->places, room * sizeof *places);
+    if (places) ids->places = places;
+    Place *former = places ? realloc(ids->former, room * sizeof *former) : NULL;
+    if (!former) return false;
+    ids->former = former;
+    ids->places_room = room;
+  }
+  ids->places[count].function = (uintptr_t)frame->function | frame->reentry;
+  ids->places[count].offset = count == 0 ? UINT32_MAX : (uint32_t)frame->offset; /* LUN_NO_OFFSET is UINT32_MAX then */
+  return true;
+}
+
+/* Gives the places their ids, from the outermost on. False: no room. */
+static bool name_places(StackIds *ids, size_t count) {
+  size_t same = 0, most = count < ids->former_count ? count : ids->former_count;
+  Place *place = ids->places + count;
+  const Place *former = ids->former + ids->former_count;
+  uint32_t outer = 0, site = UINT32_MAX;
+  for (; same < most; same++) {
+    place--, former--;
+    /* Its own offset says where its callee was called from: an id depends on the caller's. */
+    if (place->function != former->function || (same > 0 && site != former[1].offset)) break;
+    place->id = outer = former->id;
+    site = place->offset;
+  }
+  for (size_t i = count - same; i-- > 0;) {
+    place = &ids->places[i];
+    place->id = intern(ids, (Node){ place->function, outer, site });
+    if (place->id == 0) return false;
+    outer = place->id;
+    site = place->offset;
+  }
+  return true;
+}
+
+uint64_t lun_call_stack_id(const lun_call *call) {
+  StackIds *ids = ids_of(call->function->store);
+  size_t count = 0;
+  if (!ids) return 0;
+  for (lun_stack stack = lun_call_stack(call); lun_stack_next(&stack); count++)
+    if (!add_place(ids, count, &stack.frame)) {
+      ids->refused++;
+      return 0;
+    }
+  bool well = name_places(ids, count);
+  Place *places = ids->former;
+  ids->former = ids->places;
+  ids->places = places;
+  ids->former_count = well ? count : 0;
+  if (well) return ids->former[0].id;
+  ids->refused++;
+  return 0;
+}
+
+/* ---- and back ---- */
+lun_snapshot *lun_store_stack_of(Store *store, uint64_t id) {
+  const StackIds *ids = store->trace ? trace_of(store)->stack_ids : NULL;
+  if (!ids || id == 0 || id > ids->count) return NULL;
+  VEC(lun_frame) frames = { 0 };
+  uint32_t offset = UINT32_MAX;
+  bool well = true;
+  for (uint32_t at = (uint32_t)id; at && well; at = ids->nodes[at].outer) {
+    const Node *node = &ids->nodes[at];
+    const Function *function = (const Function *)(node->function & ~(uintptr_t)1);
+    lun_frame frame = { .definition = function->definition, .instance = function->instance,
+                        .offset = offset == UINT32_MAX ? LUN_NO_OFFSET : offset, .is_host = function->callback != NULL,
+                        .reentry = node->function & 1 };
+    well = vec_push(&frames, frame);
+    offset = node->site;
+  }
+  lun_snapshot *snapshot = well ? snapshot_of(frames.items, frames.count) : NULL;
+  vec_clear(&frames);
+  return snapshot;
+}
+
+lun_status lun_store_stack_budget(Store *store, uint64_t bytes, lun_error *error) {
+  StackIds *ids = trace_ensure(store) ? ids_of(store) : NULL;
+  if (!ids) return lun_error_set(error, LUN_NO_MEMORY, "out of memory");
+  ids->budget = bytes;
+  return LUN_OK;
+}
+
+lun_stack_report lun_store_stack_report(const Store *store) {
+  const Trace *trace = store->trace;
+  const StackIds *ids = trace ? trace->stack_ids : NULL;
+  if (!ids) return (lun_stack_report){ .budget = BUDGET };
+  return (lun_stack_report){ .stacks = ids->count, .bytes = size_of_room(ids->room), .budget = ids->budget, .refused = ids->refused };
+}

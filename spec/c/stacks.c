@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: MIT */
+/* Stacks as numbers, as an embedder in C sees them: what they take, and what happens when there is no room.
+ *
+ *   stacks GUEST     the module that rules.wat describes */
+#include <lunette/lunette.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static lun_store *store;
+static lun_instance *guest;
+static int failures, checks;
+static uint64_t given, zero, last;
+static bool well = true;
+
+static void expect(const char *what, bool holds) {
+  checks++;
+  if (holds) return;
+  failures++;
+  printf("not ok %s\n", what);
+}
+
+/* The stack of the id is the one that is walked. */
+static void compare(const lun_call *call, uint64_t id) {
+  lun_snapshot *snapshot = lun_store_stack_of(store, id);
+  uint32_t frames = 0;
+  for (lun_stack stack = lun_call_stack(call); lun_stack_next(&stack); frames++) {
+    const lun_frame *frame = snapshot ? lun_snapshot_frame(snapshot, frames) : NULL;
+    well = well && frame && frame->definition == stack.frame.definition && frame->reentry == stack.frame.reentry &&
+           (frames == 0 || frame->offset == stack.frame.offset);
+  }
+  well = well && snapshot && lun_snapshot_count(snapshot) == frames;
+  lun_snapshot_destroy(snapshot);
+}
+
+static void before(void *self, lun_call *call, const uint64_t *params) {
+  (void)self, (void)params;
+  last = lun_call_stack_id(call);
+  given += last != 0;
+  zero += last == 0;
+  if (last && lun_call_depth(call) % 16 == 0) compare(call, last);
+}
+
+static lun_choice choose(void *context, const lun_definition *definition, lun_instance *instance) {
+  static const lun_listener listener = { before, NULL, NULL };
+  (void)context, (void)definition, (void)instance;
+  return (lun_choice){ &listener, NULL };
+}
+
+static void call(const char *name, uint64_t param) {
+  lun_error error = LUN_ERROR_INIT;
+  uint64_t slots[2] = { param };
+  expect(name, lun_function_invoke(lun_instance_function(guest, name), slots, slots, &error) == LUN_OK);
+  lun_error_clear(&error);
+}
+
+static lun_status nothing(void *self, lun_call *now, const uint64_t *params, uint64_t *results, lun_error *error) {
+  (void)self, (void)now, (void)params, (void)results, (void)error;
+  return LUN_OK;
+}
+
+static void add_host(lun_imports *imports, const char *name, uint32_t params, uint32_t results) {
+  static const lun_type types[] = { LUN_I32 };
+  lun_host_function function = { .module = "host", .name = name, .signature = { params, results, types, types },
+                                 .callback = nothing };
+  if (lun_imports_add_host(imports, &function, NULL) != LUN_OK) exit(1);
+}
+
+static void stacks(void) {
+  lun_attachment *attachment;
+  lun_error error = LUN_ERROR_INIT;
+  expect("nothing is there at first", lun_store_stack_report(store).stacks == 0 && !lun_store_stack_of(store, 1));
+  if (lun_store_attach(store, choose, NULL, NULL, &attachment, &error) != LUN_OK) exit(1);
+  call("deep", 300);
+  lun_stack_report report = lun_store_stack_report(store);
+  expect("a stack per depth", given == 301 && zero == 0 && report.stacks == 301 && report.refused == 0);
+  call("deep", 300);
+  expect("known ones take nothing", lun_store_stack_report(store).stacks == 301 && given == 602);
+  call("outer", 1);
+  uint64_t leaf = last;
+  expect("others do", lun_store_stack_report(store).stacks == 304);
+  expect("a budget", lun_store_stack_budget(store, report.bytes, &error) == LUN_OK);
+  call("deep", 3000);
+  report = lun_store_stack_report(store);
+  expect("no more than the budget", report.bytes <= report.budget && report.stacks < 3000 && zero > 0 && report.refused == zero);
+  uint64_t before_known = zero;
+  call("outer", 1);
+  expect("what is there stays", zero == before_known && last == leaf);
+  expect("a larger budget", lun_store_stack_budget(store, 1 << 20, &error) == LUN_OK);
+  call("deep", 3000);
+  expect("makes room again", zero == before_known && lun_store_stack_report(store).stacks > 3000);
+  expect("each is the stack that was walked", well);
+  lun_attachment_detach(attachment, 0);
+}
+
+int main(int argc, char **argv) {
+  static char bytes[1 << 16];
+  FILE *file = argc > 1 ? fopen(argv[1], "rb") : NULL;
+  if (!file) return fprintf(stderr, "usage: stacks GUEST\n"), 2;
+  size_t size = fread(bytes, 1, sizeof bytes, file);
+  fclose(file);
+  lun_error error = LUN_ERROR_INIT;
+  lun_module *module;
+  lun_imports *imports;
+  if (lun_store_create(NULL, &store, &error) || lun_module_create(store, bytes, size, NULL, &module, &error) ||
+      lun_imports_create(store, &imports, &error))
+    return fprintf(stderr, "%s\n", error.message), 1;
+  add_host(imports, "plain", 1, 1), add_host(imports, "again", 1, 1), add_host(imports, "fails", 0, 0);
+  add_host(imports, "exits", 1, 0);
+  if (lun_instance_create(store, module, imports, NULL, &guest, &error)) return fprintf(stderr, "%s\n", error.message), 1;
+  stacks();
+  lun_imports_destroy(imports);
+  lun_module_destroy(module);
+  lun_store_destroy(store);
+  printf("%d checks, %d failed\n", checks, failures);
+  return failures != 0;
+}
