@@ -49,6 +49,7 @@ static const char *const trap_table[LUN_TRAP_COUNT] = {
   [LUN_TRAP_INTEGER_DIVIDE_BY_ZERO] = "integer divide by zero",
   [LUN_TRAP_INVALID_CONVERSION] = "invalid conversion to integer",
   [LUN_TRAP_NULL_REFERENCE] = "null reference",
+  [LUN_TRAP_NULL_FUNCTION] = "null function reference",
   [LUN_TRAP_UNKNOWN_IMPORT] = "unknown import",
 };
 

@@ -29,7 +29,7 @@ void constant_evaluate(Instance *instance, const Expression *expression, Slot ou
     case OP_F32_CONST: stack[height++] = bytes_u32le(&b); break;
     case OP_F64_CONST: stack[height++] = bytes_u64le(&b); break;
     case OP_V128_CONST: stack[height++] = bytes_u64le(&b), upper = bytes_u64le(&b); break;
-    case OP_REF_NULL: value_type_read(&b), stack[height++] = 0; break;
+    case OP_REF_NULL: heap_type_read(&b, NULL), stack[height++] = 0; break;
     case OP_REF_FUNC: stack[height++] = (Slot)(uintptr_t)instance->functions[bytes_u32(&b)]; break;
     case OP_GLOBAL_GET: {
       const Global_ *global = instance->globals[bytes_u32(&b)];

@@ -72,8 +72,9 @@ union Word {
 /* A function type, one per store and shape: types are equal where the pointers are. */
 typedef struct Type {
   struct Type *next;        /* in its bucket */
-  FunctionType type;
+  FunctionType type;        /* its references to types are by `index`; to itself: HEAP_SELF */
   uint32_t slots;           /* k = max(param_slots, result_slots) */
+  uint32_t index;           /* in its store */
 } Type;
 
 /* Where a function goes on when an exception comes out of some of its words (exception.c): inner blocks first. */
@@ -303,6 +304,7 @@ struct lun_store {
   int wake_fd;              /* eventfd */
 
   Type *buckets[256];
+  uint32_t type_count;
   Arena arena;              /* types, definitions and functions of hosts, instance names */
   Instance *instances;
   uint64_t last_instance;
@@ -450,7 +452,8 @@ lun_status memory_create(Store *store, const Limits *limits, Memory **out, lun_e
 uint64_t memory_grow(Memory *memory, uint64_t pages);
 void memory_drop(Memory *memory);    /* one holder less */
 void table_drop(Table *table);
-lun_status table_create(Store *store, const TableType *type, Table **out, lun_error *error);
+lun_status table_create(Store *store, const TableType *type, Slot value, Table **out, lun_error *error);
+lun_status global_create(Store *store, lun_type type, bool is_mutable, const Slot *value, Global_ **out, lun_error *error);
 uint64_t table_grow(Table *table, Slot value, uint64_t count);  /* the old size, or UINT64_MAX */
 /* The bulk instructions; false: out of bounds, and nothing was done. */
 bool memory_init(Instance *instance, uint32_t memory, uint32_t segment, uint64_t to, uint64_t from, uint64_t count);
@@ -464,6 +467,12 @@ bool table_fill(Table *table, uint64_t to, Slot value, uint64_t count);
 /* Makes sure that the side stack holds calls with so many listeners at any depth. False: not while the guest runs. */
 bool records_reserve(Store *store, size_t hearings);
 const Type *type_intern(Store *store, const FunctionType *type);
+/* The type that the instance's module means, numbered as in the store. */
+lun_type type_in_store(const Instance *instance, lun_type type);
+/* Whether the value is one of the type, as the store numbers types; `self`: what HEAP_SELF stands for, or NULL. */
+bool value_fits(lun_type type, const Type *self, Slot value);
+/* The first of the values that is none of its type, counted from 0; `count`: there is none. */
+uint32_t values_misfit(const Type *self, const lun_type *types, uint32_t count, const Slot *values);
 /* Evaluates a constant expression. */
 void constant_evaluate(Instance *instance, const Expression *expression, Slot out[2]);
 lun_status link_imports(Instance *instance, const lun_imports *imports, lun_error *error);

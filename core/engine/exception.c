@@ -64,10 +64,10 @@ static void mark_reachable(Store *store, Search *search, const Slot *end) {
       mark_slots(search, record->params, record->function->type->type.param_slots);
   for (size_t i = 0; i < store->tables.count; i++) {
     const Table *table = store->tables.items[i];
-    if (table->type == LUN_EXNREF) mark_slots(search, table->items, table->count);
+    if (lun_type_top(table->type) == LUN_EXNREF) mark_slots(search, table->items, table->count);
   }
   for (size_t i = 0; i < store->globals.count; i++)
-    if (store->globals.items[i]->type == LUN_EXNREF) mark_slots(search, store->globals.items[i]->value, 1);
+    if (lun_type_top(store->globals.items[i]->type) == LUN_EXNREF) mark_slots(search, store->globals.items[i]->value, 1);
   while (search->found) {
     Exception *exception = search->found;
     search->found = exception->next;

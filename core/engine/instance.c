@@ -26,9 +26,33 @@ static bool allocate(Instance *in) {
          in->dropped_datas;
 }
 
+/* The types, with the store's numbers for those that they refer to: earlier ones, which are interned already. */
+static const lun_type *renumbered(const Instance *in, const FunctionType *type, const lun_type *types, uint32_t count,
+                                  lun_type *out) {
+  for (uint32_t i = 0; i < count; i++) {
+    bool is_self = type_has_index(types[i]) && type_index(types[i]) == type->canonical;
+    out[i] = is_self ? type_of_heap(HEAP_SELF, lun_type_is_nullable(types[i])) : type_in_store(in, types[i]);
+  }
+  return out;
+}
+
+static const Type *intern_renumbered(Instance *in, const FunctionType *type) {
+  const lun_signature *signature = &type->signature;
+  lun_type *types = malloc(((size_t)signature->param_count + signature->result_count) * sizeof *types);
+  if (!types) return NULL;
+  FunctionType copy = *type;
+  copy.signature.params = renumbered(in, type, signature->params, signature->param_count, types);
+  copy.signature.results = renumbered(in, type, signature->results, signature->result_count, types + signature->param_count);
+  const Type *interned = type_intern(in->store, &copy);
+  free(types);
+  return interned;
+}
+
 static bool intern_types(Instance *in) {
   for (uint32_t i = 0; i < in->module->type_count; i++) {
-    in->types[i] = type_intern(in->store, &in->module->types[i]);
+    const FunctionType *type = &in->module->types[i];
+    if (type->canonical != i) in->types[i] = in->types[type->canonical];
+    else in->types[i] = type->has_indexes ? intern_renumbered(in, type) : type_intern(in->store, type);
     if (!in->types[i]) return false;
   }
   return true;
@@ -49,7 +73,11 @@ static void make_functions(Instance *in) {
 static lun_status make_rest(Instance *in, lun_error *error) {
   const Module *m = in->module;
   for (uint32_t i = m->imported_tables; i < m->table_count; i++) {
-    lun_status status = table_create(in->store, &m->tables[i], &in->tables[i], error);
+    TableType type = m->tables[i];
+    type.type = type_in_store(in, type.type);
+    Slot value[2] = { 0, 0 };
+    if (m->table_inits[i].code) constant_evaluate(in, &m->table_inits[i], value);
+    lun_status status = table_create(in->store, &type, value[0], &in->tables[i], error);
     if (status != LUN_OK) return status;
   }
   for (uint32_t i = m->imported_memories; i < m->memory_count; i++) {
@@ -65,7 +93,8 @@ static lun_status make_rest(Instance *in, lun_error *error) {
     Slot value[2];
     constant_evaluate(in, &m->globals[i].init, value);
     const GlobalType *type = &m->globals[i].type;
-    lun_status status = lun_global_create(in->store, type->type, type->is_mutable, value, &in->globals[i], error);
+    lun_type in_store = type_in_store(in, type->type);
+    lun_status status = global_create(in->store, in_store, type->is_mutable, value, &in->globals[i], error);
     if (status != LUN_OK) return status;
   }
   return LUN_OK;

@@ -6,6 +6,8 @@
 
 #include "engine.h"
 
+#define COLD __attribute__((noinline, cold))
+
 static void error_start(lun_error *error) {
   error->kind = LUN_OK;
   error->trap = LUN_TRAP_NONE;
@@ -76,6 +78,26 @@ lun_status safepoint(Store *store, const Point *at) {
 /* What a run can fail with. */
 static bool is_kind_of_run(lun_status kind) { return (kind >= LUN_TRAP && kind <= LUN_LISTENER) || kind == LUN_NO_MEMORY; }
 
+/* What the host gives is looked at where its type is narrower than any function or any value. */
+static COLD lun_status results_check(const Function *function, const Slot *results, lun_error *error) {
+  const lun_signature *signature = &function->type->type.signature;
+  uint32_t misfit = values_misfit(function->type, signature->results, signature->result_count, results);
+  if (misfit == signature->result_count) return LUN_OK;
+  return lun_error_set(error, LUN_HOST, "%s.%s: result %u must be %s, and is null", function->definition->module_name,
+                       function->definition->name, (unsigned)misfit + 1, lun_type_name(signature->results[misfit]));
+}
+
+static COLD lun_status params_check(const Function *function, const Slot *params, lun_error *error) {
+  const lun_signature *signature = &function->type->type.signature;
+  uint32_t misfit = values_misfit(function->type, signature->params, signature->param_count, params);
+  if (misfit == signature->param_count) return LUN_OK;
+  char text[LUN_TYPE_TEXT];
+  lun_type wanted = function->definition->type->signature.params[misfit];
+  return lun_error_set(error, LUN_USAGE, "%s: value %u must be %s, not %s", lun_definition_name(function->definition),
+                       (unsigned)misfit + 1, lun_type_text(wanted, text, sizeof text),
+                       lun_type_is_nullable(wanted) ? "a function of another type" : "null or a function of another type");
+}
+
 lun_status host_call(Store *store, Function *function, Slot *fp) {
   const FunctionType *type = &function->type->type;
   Record *record = record_push(store, RECORD_HOST, PHASE_HOST, fp, 0);
@@ -88,6 +110,7 @@ lun_status host_call(Store *store, Function *function, Slot *fp) {
   lun_status status = function->callback(function->self, record, values, fp, &error);
   record->serial = 0;
   record_pop(store);
+  if (UNLIKELY(type->has_typed) && status == LUN_OK) status = results_check(function, fp, &error);
   if (LIKELY(status == LUN_OK)) {
     if (UNLIKELY(error.kind != LUN_OK)) lun_error_clear(&error);
     for (uint32_t i = 0; i < type->result_slots; i++) values[i] = fp[i];
@@ -180,6 +203,7 @@ lun_status invoke(Function *function, const Slot *params, Slot *results, lun_ent
   Store *store = function->store;
   const Type *type = function->type;
   if (function->instance && function->instance->is_closed) return lun_error_set(error, LUN_USAGE, "the instance is closed");
+  if (type->type.has_typed && params_check(function, params, error) != LUN_OK) return LUN_USAGE;
   if (store->runs >= store->max_runs)
     return lun_error_set(error, LUN_EXHAUSTED, "more than %u runs inside one another", (unsigned)store->max_runs);
   Slot *base = stack_end(store), *fp = base + type->slots + 2;

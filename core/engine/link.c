@@ -40,6 +40,19 @@ static const char *const *copy_names(Store *store, const char *const *names, uin
   return copy;
 }
 
+static bool has_indexes(const lun_type *types, uint32_t count) {
+  for (uint32_t i = 0; i < count; i++)
+    if (type_has_index(types[i])) return true;
+  return false;
+}
+
+/* Whether the embedder may ask for it: numbers of types mean nothing outside of their module. */
+static lun_status signature_check(const lun_signature *signature, lun_error *error) {
+  if (!has_indexes(signature->params, signature->param_count) && !has_indexes(signature->results, signature->result_count))
+    return LUN_OK;
+  return lun_error_set(error, LUN_USAGE, "a host function has no types of a module in its signature");
+}
+
 HostEntry *host_entry_create(Store *store, const lun_host_function *function, lun_error *error) {
   FunctionType type = { .signature = function->signature };
   HostEntry *entry = calloc(1, sizeof *entry);
@@ -85,6 +98,7 @@ lun_status function_bind_host(Store *store, HostEntry *entry, Instance *instance
 
 lun_status lun_function_create(Store *store, const lun_host_function *host, Function **out, lun_error *error) {
   *out = NULL;
+  if (signature_check(&host->signature, error) != LUN_OK) return LUN_USAGE;
   HostEntry *entry = host_entry_create(store, host, error);
   if (!entry) return LUN_NO_MEMORY;
   Function *function = calloc(1, sizeof *function);
@@ -134,6 +148,7 @@ static lun_status add(lun_imports *imports, ImportEntry entry, const char *modul
 }
 
 lun_status lun_imports_add_host(lun_imports *imports, const lun_host_function *function, lun_error *error) {
+  if (signature_check(&function->signature, error) != LUN_OK) return LUN_USAGE;
   HostEntry *host = host_entry_create(imports->store, function, error);
   if (!host) return LUN_NO_MEMORY;
   return add(imports, (ImportEntry){ .kind = IMPORT_HOST, .host = host }, host->module, host->name, error);
@@ -191,19 +206,26 @@ static bool limits_match(uint64_t size, uint64_t max, const Limits *wanted) {
   return size >= wanted->min && max <= wanted->max;
 }
 
+/* One that changes has exactly the type: it is written to, too. */
+static bool global_matches(const Global_ *global, lun_type wanted, bool is_mutable) {
+  if (global->is_mutable != is_mutable) return false;
+  return is_mutable ? global->type == wanted : type_matches(global->type, wanted);
+}
+
 static bool matches(const Instance *instance, const Import *import, const Found *found) {
   if (found->item.kind != import->kind) return false;
   const Type *type = import->kind == LUN_EXTERN_FUNCTION ? instance->types[import->type] : NULL;
   switch (import->kind) {
   case LUN_EXTERN_FUNCTION: return (found->host ? found->host->type : found->item.as.function->type) == type;
   case LUN_EXTERN_TABLE:
-    return found->item.as.table->type == import->table.type && found->item.as.table->is_64 == import->table.limits.is_64 &&
+    return found->item.as.table->type == type_in_store(instance, import->table.type) &&
+           found->item.as.table->is_64 == import->table.limits.is_64 &&
            limits_match(found->item.as.table->count, found->item.as.table->max, &import->table.limits);
   case LUN_EXTERN_MEMORY:
     return found->item.as.memory->is_64 == import->memory.limits.is_64 &&
            limits_match(found->item.as.memory->bytes / LUN_PAGE, found->item.as.memory->max, &import->memory.limits);
   case LUN_EXTERN_GLOBAL:
-    return found->item.as.global->type == import->global.type && found->item.as.global->is_mutable == import->global.is_mutable;
+    return global_matches(found->item.as.global, type_in_store(instance, import->global.type), import->global.is_mutable);
   case LUN_EXTERN_TAG: return found->item.as.tag->type == instance->types[import->type];
   }
   return false;

@@ -85,7 +85,7 @@ uint32_t body_offset(const Definition *definition) {
   Bytes body = bytes_of(definition->body, definition->body_size);
   for (uint32_t groups = bytes_u32(&body); groups > 0 && !body.failure; groups--) {
     bytes_u32(&body);
-    value_type_read(&body);
+    value_type_read(&body, NULL);
   }
   return (uint32_t)(body.at - definition->module->bytes - definition->module->code_start);
 }

@@ -397,6 +397,20 @@ HANDLER(CALL_INDIRECT) {
   GO(&callee->entry);
 }
 
+HANDLER(CALL_REF) { /* a: the reference, whose type validation has seen to */
+  const Function *callee = (const Function *)(uintptr_t)A;
+  if (UNLIKELY(!callee)) TRAP(LUN_TRAP_NULL_FUNCTION);
+  Slot *frame = fp + pc[1].delta;
+  frame[-2] = of_pointer(fp);
+  frame[-1] = of_pointer(pc + 2);
+  if (UNLIKELY(callee->instance != pc[1].owner->instance)) {
+    base = of_pointer(callee);
+    return cross(pc + 2, frame, mem, size, store, base);
+  }
+  fp = frame;
+  GO(&callee->entry);
+}
+
 /* The frame of a callee that takes this one's place, its header written and its params moved there: where fp's frame began
  * its results, the callee's begin too. A caller that is listened to is closed first. `record` names the arguments' slot in
  * delta. NULL: the run ends, and the store knows why. */
@@ -449,6 +463,15 @@ HANDLER(RETURN_CALL) {
 HANDLER(RETURN_CALL_INDIRECT) {
   INDIRECT_CALLEE;
   fp = tail_frame(pc + 2, fp, callee, store);
+  if (UNLIKELY(!fp)) return;
+  mem = memory_data(callee->instance), size = memory_bytes(callee->instance);
+  GO(&callee->entry);
+}
+
+HANDLER(RETURN_CALL_REF) {
+  const Function *callee = (const Function *)(uintptr_t)A;
+  if (UNLIKELY(!callee)) TRAP(LUN_TRAP_NULL_FUNCTION);
+  fp = tail_frame(pc + 1, fp, callee, store);
   if (UNLIKELY(!fp)) return;
   mem = memory_data(callee->instance), size = memory_bytes(callee->instance);
   GO(&callee->entry);
@@ -530,6 +553,7 @@ HANDLER(MOVE_FAR_PUT) { C = A; NEXT; }
 HANDLER(CONST) { A = pc->u; NEXT; }
 HANDLER(CONST_S) { A = (uint64_t)(int64_t)pc->c; NEXT; }
 HANDLER(CONST64) { A = pc[1].k[0]; GO(pc + 2); }
+HANDLER(REF_AS_NON_NULL) { if (UNLIKELY(!B)) TRAP(LUN_TRAP_NULL_REFERENCE); A = B; NEXT; }
 HANDLER(SELECT) { /* b is the condition */
   Slot x = fp[pc->c0], y = fp[pc->c1];
   A = B ? x : y;

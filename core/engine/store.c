@@ -251,16 +251,40 @@ const Type *type_intern(Store *store, const FunctionType *type) {
     if (signature_equal(&t->type.signature, s)) return t;
   Type *t = arena_alloc(&store->arena, sizeof *t);
   lun_type *types = arena_array(&store->arena, (size_t)s->param_count + s->result_count + 1, sizeof *types);
-  if (!t || !types) return NULL;
+  if (!t || !types || store->type_count == HEAP_SELF) return NULL;
   if (s->param_count) memcpy(types, s->params, s->param_count * sizeof *types);
   if (s->result_count) memcpy(types + s->param_count, s->results, s->result_count * sizeof *types);
   t->type.signature = (lun_signature){ s->param_count, s->result_count, types, types + s->param_count };
   for (uint32_t i = 0; i < s->param_count; i++) t->type.param_slots += lun_type_slots(types[i]);
   for (uint32_t i = 0; i < s->result_count; i++) t->type.result_slots += lun_type_slots(types[s->param_count + i]);
+  for (uint32_t i = 0; i < s->param_count + s->result_count; i++) {
+    if (type_is_reference(types[i]) && lun_type_top(types[i]) != types[i]) t->type.has_typed = true;
+  }
+  t->index = store->type_count++;
   t->slots = t->type.param_slots > t->type.result_slots ? t->type.param_slots : t->type.result_slots;
   t->next = *bucket;
   *bucket = t;
   return t;
+}
+
+lun_type type_in_store(const Instance *instance, lun_type type) {
+  if (!type_has_index(type)) return type;
+  return type_of_heap(instance->types[type_index(type)]->index, lun_type_is_nullable(type));
+}
+
+bool value_fits(lun_type type, const Type *self, Slot value) {
+  if (!type_is_reference(type)) return true;
+  if (value == 0) return lun_type_is_nullable(type);
+  if (!type_has_index(type)) return true;
+  const Function *function = (const Function *)(uintptr_t)value;
+  uint32_t index = type_index(type);
+  return index == HEAP_SELF ? function->type == self : function->type->index == index;
+}
+
+uint32_t values_misfit(const Type *self, const lun_type *types, uint32_t count, const Slot *values) {
+  uint32_t i = 0;
+  for (; i < count && value_fits(types[i], self, *values); i++) values += lun_type_slots(types[i]);
+  return i;
 }
 
 /* ---- modules ---- */

@@ -18,7 +18,7 @@ static bool table_resize(Table *table, uint32_t count, Slot value) {
   return true;
 }
 
-lun_status table_create(Store *store, const TableType *type, Table **out, lun_error *error) {
+lun_status table_create(Store *store, const TableType *type, Slot value, Table **out, lun_error *error) {
   Table *table = calloc(1, sizeof *table);
   if (!table) return lun_error_set(error, LUN_NO_MEMORY, "out of memory");
   const Limits *limits = &type->limits;
@@ -26,7 +26,7 @@ lun_status table_create(Store *store, const TableType *type, Table **out, lun_er
   *table = (Table){ .type = type->type, .max = limits->max, .most = store->limits.max_table_elements, .is_64 = limits->is_64,
                     .holders = 1, .store = store };
   bool allowed = min <= table->most;
-  if (!allowed || !table_resize(table, (uint32_t)min, 0)) {
+  if (!allowed || !table_resize(table, (uint32_t)min, value)) {
     uint32_t most = table->most;
     free(table);
     if (allowed) return lun_error_set(error, LUN_NO_MEMORY, "no memory for a table of %llu elements", (unsigned long long)min);
@@ -88,11 +88,12 @@ bool table_fill(Table *table, uint64_t to, Slot value, uint64_t count) {
 /* ---- the door ---- */
 static lun_status table_make(Store *store, lun_type type, const Limits *limits, Table **out, lun_error *error) {
   *out = NULL;
-  if (!type_is_reference(type)) return lun_error_set(error, LUN_USAGE, "a table holds funcref or externref");
+  if (!type_is_reference(type) || lun_type_top(type) != type)
+    return lun_error_set(error, LUN_USAGE, "a table of the host's holds funcref or externref");
   if (limits->max < limits->min)
     return lun_error_set(error, LUN_USAGE, "a table has no fewer elements at most than at least");
   const TableType table = { .type = type, .limits = *limits };
-  return table_create(store, &table, out, error);
+  return table_create(store, &table, 0, out, error);
 }
 
 lun_status lun_table_create(Store *store, lun_type type, uint32_t min, uint32_t max, Table **out, lun_error *error) {
@@ -117,13 +118,21 @@ bool lun_table_get(const Table *table, uint32_t index, uint64_t *ref) {
 }
 
 bool lun_table_set(Table *table, uint32_t index, uint64_t ref) {
-  if (index >= table->count) return false;
+  if (index >= table->count || !value_fits(table->type, NULL, ref)) return false;
   table->items[index] = ref;
   return true;
 }
 
 lun_status lun_global_create(Store *store, lun_type type, bool is_mutable, const uint64_t *value, Global_ **out,
                              lun_error *error) {
+  *out = NULL;
+  if (type_has_index(type)) return lun_error_set(error, LUN_USAGE, "a global of the host's has no type of a module");
+  if (!value_fits(type, NULL, value ? *value : 0))
+    return lun_error_set(error, LUN_USAGE, "a global of type %s is not null", lun_type_name(type));
+  return global_create(store, type, is_mutable, value, out, error);
+}
+
+lun_status global_create(Store *store, lun_type type, bool is_mutable, const Slot *value, Global_ **out, lun_error *error) {
   *out = NULL;
   Global_ *global = calloc(1, sizeof *global);
   if (!global || !vec_push(&store->globals, global)) {
@@ -141,7 +150,7 @@ bool lun_global_mutable(const Global_ *global) { return global->is_mutable; }
 const uint64_t *lun_global_get(const Global_ *global) { return global->value; }
 
 bool lun_global_set(Global_ *global, const uint64_t *value) {
-  if (!global->is_mutable) return false;
+  if (!global->is_mutable || !value_fits(global->type, NULL, *value)) return false;
   memcpy(global->value, value, lun_type_slots(global->type) * sizeof *value);
   return true;
 }

@@ -214,11 +214,8 @@ static void translate_br(Translator *t, uint32_t depth) {
   t->dead = true;
 }
 
-static void translate_br_if(Translator *t, uint32_t depth) {
-  Control *control = control_at(t, depth);
-  Condition condition = take_condition(t);
-  const lun_type *types;
-  settle(t, label_values(control, &types));
+/* A jump to the label where the condition holds; its values are settled. */
+static void branch_on(Translator *t, Control *control, Condition condition) {
   if (label_values_in_place(t, control)) {
     link_branch(t, control, emit_condition(t, condition, false, control->kind == CONTROL_LOOP));
     return;
@@ -227,6 +224,34 @@ static void translate_br_if(Translator *t, uint32_t depth) {
   jump_to(t, control);
   if (!t->failed) t->code.items[around].c = (int32_t)(t->code.count - around);
   t->last = -1;
+}
+
+static void translate_br_if(Translator *t, uint32_t depth) {
+  Control *control = control_at(t, depth);
+  Condition condition = take_condition(t);
+  const lun_type *types;
+  settle(t, label_values(control, &types));
+  branch_on(t, control, condition);
+}
+
+/* The reference on top, above the label's values, stays where it is not null. */
+static void translate_br_on_null(Translator *t, uint32_t depth) {
+  Control *control = control_at(t, depth);
+  const lun_type *types;
+  settle(t, label_values(control, &types) + 1);
+  branch_on(t, control, (Condition){ .code = CODE_BR_NZ, .a = pop_slot(t, 1), .negated = true });
+  push_temp(t, 1);
+}
+
+/* The reference on top, the last of the label's values, goes where it is null. */
+static void translate_br_on_non_null(Translator *t, uint32_t depth) {
+  Control *control = control_at(t, depth);
+  const lun_type *types;
+  settle(t, label_values(control, &types));
+  Condition condition = { .code = CODE_BR_NZ, .a = pop_slot(t, 1) };
+  push_temp(t, 1);
+  branch_on(t, control, condition);
+  pop(t);
 }
 
 /* The word of the table at `word` jumps to the label, through a stub where values must move. */
@@ -340,6 +365,18 @@ static void translate_return_call_indirect(Translator *t) {
   finish_tail_call(t, &type->type);
 }
 
+static void translate_call_ref(Translator *t, bool is_tail) {
+  const Type *type = t->instance->types[bytes_u32(&t->body)];
+  int32_t a = pop_slot(t, 1);
+  uint32_t delta = 0;
+  if (is_tail) settle(t, type->type.signature.param_count);
+  else delta = prepare_call(t, &type->type, type->slots);
+  mark_offset(t);
+  emit(t, is_tail ? CODE_RETURN_CALL_REF : CODE_CALL_REF, a, 0, 0);
+  if (is_tail) finish_tail_call(t, &type->type);
+  else finish_call(t, &type->type, delta);
+}
+
 /* ---- the rest ---- */
 static void translate_select(Translator *t) {
   int32_t condition = pop_slot(t, 3);
@@ -355,7 +392,7 @@ static uint64_t constant_of(Translator *t, Op op) {
   case OP_F32_CONST: return bytes_u32le(&t->body);
   case OP_F64_CONST: return bytes_u64le(&t->body);
   case OP_REF_FUNC: return (uint64_t)(uintptr_t)t->instance->functions[bytes_u32(&t->body)];
-  default: value_type_read(&t->body); return 0; /* ref.null */
+  default: heap_type_read(&t->body, NULL); return 0; /* ref.null */
   }
 }
 
@@ -380,9 +417,13 @@ static void translate_hand(Translator *t, Op op) {
   case OP_RETURN_CALL_INDIRECT: translate_return_call_indirect(t); break;
   case OP_THROW: case OP_THROW_REF: case OP_RETHROW: case OP_TRY_TABLE: case OP_TRY: case OP_CATCH: case OP_CATCH_ALL:
   case OP_DELEGATE: translate_exceptions(t, op); break;
+  case OP_CALL_REF: translate_call_ref(t, false); break;
+  case OP_RETURN_CALL_REF: translate_call_ref(t, true); break;
+  case OP_BR_ON_NULL: translate_br_on_null(t, bytes_u32(&t->body)); break;
+  case OP_BR_ON_NON_NULL: translate_br_on_non_null(t, bytes_u32(&t->body)); break;
   case OP_DROP: pop(t); break;
   case OP_SELECT_T:
-    for (uint32_t n = bytes_u32(&t->body); n > 0; n--) value_type_read(&t->body);
+    for (uint32_t n = bytes_u32(&t->body); n > 0; n--) value_type_read(&t->body, NULL);
     translate_select(t);
     break;
   case OP_SELECT: translate_select(t); break;
@@ -395,6 +436,12 @@ static void translate_hand(Translator *t, Op op) {
     push_const(t, constant_of(t, op));
     break;
   case OP_V128_CONST: case OP_I8X16_SHUFFLE: translate_vector_wide(t, op); break;
+  case OP_REF_AS_NON_NULL: {
+    int32_t b = pop_slot(t, 1);
+    mark_offset(t);
+    emit_result(t, CODE_REF_AS_NON_NULL, 1, b, 0);
+    break;
+  }
   case OP_REF_IS_NULL: {
     int32_t b = pop_slot(t, 1);
     emit_result(t, CODE_I64_EQZ, 1, b, 0);
@@ -422,8 +469,8 @@ static void skip_immediate(Bytes *b, Immediate immediate, const Module *module) 
   case IMM_V128: case IMM_SHUFFLE: bytes_take(b, 16); break;
   case IMM_LANE: bytes_u8(b); break;
   case IMM_MEMARG_LANE: read_memarg(b, &memory), bytes_u8(b); break;
-  case IMM_SELECT: for (uint32_t n = bytes_u32(b); n > 0 && !b->failure; n--) value_type_read(b); break;
-  case IMM_REFTYPE: value_type_read(b); break;
+  case IMM_SELECT: for (uint32_t n = bytes_u32(b); n > 0 && !b->failure; n--) value_type_read(b, NULL); break;
+  case IMM_HEAP: heap_type_read(b, NULL); break;
   case IMM_TRY:
     block_type_read(b, module, &type);
     for (uint32_t n = bytes_u32(b); n > 0 && !b->failure; n--) catch_read(b);
@@ -525,7 +572,7 @@ static void begin(Translator *t, Function *function) {
   slot = t->far ? FAR_SCRATCH : 0;
   for (uint32_t groups = bytes_u32(&t->body); groups > 0 && !t->failed; groups--) {
     uint32_t count = bytes_u32(&t->body);
-    lun_type type = value_type_read(&t->body);
+    lun_type type = value_type_read(&t->body, t->module);
     for (; count > 0 && !t->failed; count--) t->failed = !add_local(t, type, &slot);
   }
   t->height = t->frame_slots = slot;

@@ -24,16 +24,17 @@ static bool later_type_met(const Bytes *b, Later *later) {
 lun_status malformed_set(lun_error *error, const lun_module *module, const Bytes *b, const Later *later, const char *place) {
   char sentence[64];
   Later type = { NULL, NULL };
+  lun_status kind = b->failure == unknown_type ? LUN_INVALID : LUN_MALFORMED;
   if (later->proposal) {
     lun_error_set(error, LUN_MALFORMED, "%s (%s, %s)", later_sentence(later, sentence, sizeof sentence), later->text, place);
   } else if (later_type_met(b, &type)) {
     lun_error_set(error, LUN_MALFORMED, "%s: %s (%s, %s)", b->failure, later_sentence(&type, sentence, sizeof sentence),
                   type.text, place);
   } else {
-    lun_error_set(error, LUN_MALFORMED, "%s (%s)", b->failure, place);
+    lun_error_set(error, kind, "%s (%s)", b->failure, place);
   }
   if (error) error->offset = (uint64_t)(b->at - module->bytes);
-  return LUN_MALFORMED;
+  return kind;
 }
 
 bool decode_fail(Decoder *d, lun_status kind, const char *format, ...) {

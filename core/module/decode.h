@@ -33,7 +33,19 @@ Memarg memarg_read(Bytes *b);
 
 /* ---- types (types.c) ---- */
 static inline lun_type address_type(const Limits *limits) { return limits->is_64 ? LUN_I64 : LUN_I32; }
-lun_type reference_type_read(Bytes *b);
+lun_type reference_type_read(Bytes *b, const lun_module *module);
+/* The failure of a reader that met the number of a type that is not there: invalid, not malformed. */
+extern const char unknown_type[];
+
+/* ---- equal types (canonical.c) ---- */
+/* A hash table of the types entered so far: one more than the number of each, 0: free. */
+typedef struct TypePlaces {
+  uint32_t *items, mask;
+} TypePlaces;
+/* For so many types; the caller frees the items. False: no memory. */
+bool type_places_make(TypePlaces *places, uint32_t count);
+/* Fills in what follows from the signature of the module's type at `index`, and makes its references canonical. */
+void type_enter(lun_module *module, TypePlaces *places, uint32_t index);
 
 /* ---- stepping over code (skim.c) ---- */
 typedef struct Skim {
@@ -50,7 +62,7 @@ const char *misplaced_text(Op op);
 void skim_clear(Skim *skim);
 /* The groups of a body's locals: calls `group` (which may be NULL) for each that is not empty. The sum fits 32 bits. */
 typedef bool (*LocalGroup)(void *self, uint32_t count, lun_type type);
-bool locals_read(Bytes *b, LocalGroup group, void *self);
+bool locals_read(Bytes *b, const lun_module *module, LocalGroup group, void *self);
 
 /* ---- decoding (decode.c, sections.c) ---- */
 typedef struct Decoder {
@@ -74,7 +86,8 @@ LUN_MUST_CHECK lun_status bodies_validate(lun_module *module, lun_error *error);
 LUN_MUST_CHECK lun_status rules_validate(lun_module *module, lun_error *error);
 
 /* ---- errors ---- */
-/* Sets the error of malformed bytes: the reader's text or the sentence for what is missing, then the place. */
+/* Sets the error of malformed bytes: the reader's text or the sentence for what is missing, then the place. Invalid where
+ * the reader met an unknown type. */
 lun_status malformed_set(lun_error *error, const lun_module *module, const Bytes *b, const Later *later, const char *place);
 /* "function #12 \"main\"", into the buffer, which it returns. */
 enum { PLACE_ROOM = 160 };

@@ -38,13 +38,16 @@ static char *tag_text(Arena *arena, const lun_signature *signature) {
 
 static char *type_text(Arena *arena, lun_extern_kind kind, const TableType *table, const MemoryType *memory,
                        const GlobalType *global) {
-  char limits[64];
+  char limits[64], text[LUN_TYPE_TEXT];
   switch (kind) {
     case LUN_EXTERN_TABLE:
-      return arena_printf(arena, "table %s %s", limits_text(&table->limits, limits, sizeof limits), lun_type_name(table->type));
+      return arena_printf(arena, "table %s %s", limits_text(&table->limits, limits, sizeof limits),
+                          lun_type_text(table->type, text, sizeof text));
     case LUN_EXTERN_MEMORY:
       return arena_printf(arena, "memory %s pages", limits_text(&memory->limits, limits, sizeof limits));
-    default: return arena_printf(arena, "global %s%s", global->is_mutable ? "mut " : "", lun_type_name(global->type));
+    default:
+      return arena_printf(arena, "global %s%s", global->is_mutable ? "mut " : "",
+                          lun_type_text(global->type, text, sizeof text));
   }
 }
 

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* What the engine does not have, by name, so that a module that needs it is refused with a sentence: what came after
- * 2.0. Nothing here is understood. */
+/* What the engine does not have, by name, so that a module that needs it is refused with a sentence. Nothing here
+ * is understood. */
 #include "decode.h"
 
-static const char references[] = "typed function references";
 static const char garbage[] = "garbage collection";
 static const char wide_arithmetic[] = "wide arithmetic";
 
@@ -13,12 +12,7 @@ typedef struct LaterRow {
 } LaterRow;
 
 static const LaterRow one_byte[] = {
-  { 0x14, references, "call_ref" },
-  { 0x15, references, "return_call_ref" },
   { 0xd3, garbage, "ref.eq" },
-  { 0xd4, references, "ref.as_non_null" },
-  { 0xd5, references, "br_on_null" },
-  { 0xd6, references, "br_on_non_null" },
 };
 
 /* Types of values, and the forms of types, which share one space of codes. */
@@ -28,8 +22,6 @@ static const LaterRow types[] = {
   { 0x50, garbage, "sub" },
   { 0x5e, garbage, "array" },
   { 0x5f, garbage, "struct" },
-  { 0x63, references, "ref null" },
-  { 0x64, references, "ref" },
   { 0x6a, garbage, "arrayref" },
   { 0x6b, garbage, "structref" },
   { 0x6c, garbage, "i31ref" },

@@ -13,7 +13,7 @@
 /* ---- instructions ---- */
 typedef enum Immediate {
   IMM_NONE, IMM_BLOCK, IMM_LABEL, IMM_LABELS, IMM_FUNCTION, IMM_INDIRECT /* type, table */, IMM_LOCAL, IMM_GLOBAL, IMM_TABLE,
-  IMM_MEMARG, IMM_MEMORY, IMM_I32, IMM_I64, IMM_F32, IMM_F64, IMM_SELECT /* vector of types */, IMM_REFTYPE,
+  IMM_MEMARG, IMM_MEMORY, IMM_I32, IMM_I64, IMM_F32, IMM_F64, IMM_SELECT /* vector of types */, IMM_HEAP, IMM_TYPE,
   IMM_MEMARG_LANE, IMM_LANE, IMM_V128, IMM_SHUFFLE, IMM_DATA_MEMORY, IMM_DATA, IMM_MEMORY_MEMORY /* dst, src */, IMM_ELEMENT_TABLE, IMM_ELEMENT, IMM_TABLE_TABLE /* dst, src */,
   IMM_TAG, IMM_TRY /* block type, vector of catches */
 } Immediate;
@@ -61,6 +61,10 @@ enum {
 typedef struct FunctionType {
   lun_signature signature;
   uint32_t param_slots, result_slots;
+  bool has_typed;           /* there are references in it other than funcref and externref */
+  bool has_indexes;         /* … to types by number */
+  uint32_t canonical;       /* the first of the module's types that is equal: types are equal where this is */
+  lun_type reference, nullable_reference;  /* (ref canonical), (ref null canonical) */
 } FunctionType;
 
 typedef struct Limits {
@@ -160,6 +164,7 @@ struct lun_module {
   Export *exports;             uint32_t export_count;
   lun_definition *functions;   uint32_t function_count, imported_functions;  /* imported ones first, in each of these */
   TableType *tables;           uint32_t table_count, imported_tables;
+  Expression *table_inits;            /* by table: what its elements are at first; no code: null (or imported) */
   MemoryType *memories;        uint32_t memory_count, imported_memories;
   Global *globals;             uint32_t global_count, imported_globals;
   TagType *tags;               uint32_t tag_count, imported_tags;
@@ -216,8 +221,31 @@ typedef struct CatchClause {
 } CatchClause;
 CatchClause catch_read(Bytes *b);
 
-/* Reads one value type; 0 and b->failure where it is none that the engine knows. */
-lun_type value_type_read(Bytes *b);
+/* Reads one value type; 0 and b->failure where it is none that the engine knows. A number of a type that the module does
+ * not have is "unknown type": well-formed, but not there; with NULL for the module any number will do. */
+lun_type value_type_read(Bytes *b, const lun_module *module);
+/* The immediate of ref.null: the type of that null. */
+lun_type heap_type_read(Bytes *b, const lun_module *module);
+
+/* ---- references (types.c) ---- */
+enum {
+  REF_CODE = 0x64, REF_NULL_CODE = 0x63,
+  HEAP_SELF = 0x7fffff      /* in types that are compared: the number of the type itself (more than there can be) */
+};
+static inline lun_type type_of_heap(uint32_t heap, bool nullable) { return heap << 8 | (nullable ? REF_NULL_CODE : REF_CODE); }
 bool type_is_reference(lun_type type);
+/* Whether it refers to a function type by number, and to which. */
+static inline bool type_has_index(lun_type type) {
+  return ((type & 0xff) == REF_CODE || (type & 0xff) == REF_NULL_CODE) && !(type & LUN_HEAP_ABSTRACT);
+}
+static inline uint32_t type_index(lun_type type) { return type >> 8; }
+/* The reference without its null, with it. */
+lun_type type_non_null(lun_type type);
+lun_type type_or_null(lun_type type);
+/* Whether a value of `type` is one of `wanted`: subtyping (core specification, 3.3.3). Both of one numbering. */
+bool type_matches(lun_type type, lun_type wanted);
+bool types_match(const lun_type *types, const lun_type *wanted, uint32_t count);
+/* In unreachable code: a reference to nothing in particular, which matches all others. */
+#define BOTTOM_REFERENCE 0xffffff64u
 
 #endif

@@ -108,8 +108,9 @@ void tables_init(Validator *v) {
   quick_init(v);
 }
 
-/* Indexes of locals have a byte in the quick way, and must be there. */
+/* Indexes of locals have a byte in the quick way, and must be there; before they are read, some must be set. */
 void quick_locals(Validator *v) {
   uint16_t limit = v->first_count < 0x80 ? (uint16_t)v->first_count : 0x80;
+  if (v->unset_from < limit) limit = (uint16_t)v->unset_from;
   for (unsigned code = LOCAL_GET_CODE; code <= LOCAL_TEE_CODE; code++) v->quick[code].first_limit = limit;
 }

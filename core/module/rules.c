@@ -12,6 +12,7 @@ typedef struct Rules {
   lun_module *module;
   const char *place;     /* "global", or with index UINT32_MAX "start section" */
   uint32_t index;
+  uint32_t globals;      /* how many of them a constant expression may name */
   uint32_t height;       /* of the stack of a constant expression */
   lun_type stack[LIMIT_CONSTANT_VALUES];
   lun_error *error;
@@ -40,7 +41,7 @@ static void place_set(Rules *r, const char *what, uint32_t index) {
 static bool constant_global(Rules *r, Bytes *b, lun_type *type) {
   const uint8_t *at = b->at - 1;
   uint32_t index = bytes_u32(b);
-  if (index >= r->module->imported_globals) return rule_fail(r, at, "unknown global %u: only imported ones count here", index);
+  if (index >= r->globals) return rule_fail(r, at, "unknown global %u: only earlier ones count here", index);
   const GlobalType *global = &r->module->globals[index].type;
   if (global->is_mutable) return rule_fail(r, at, "constant expression required: global %u is mutable", index);
   *type = global->type;
@@ -58,6 +59,10 @@ static bool constant_push(Rules *r, const uint8_t *at, lun_type type) {
     return rule_fail(r, at, "a constant expression of more than %d values at a time", LIMIT_CONSTANT_VALUES);
   r->stack[r->height++] = type;
   return true;
+}
+
+static bool constant_function(Rules *r, const uint8_t *at, uint32_t index) {
+  return function_declare(r, at, index) && constant_push(r, at, r->module->functions[index].type->reference);
 }
 
 /* add, sub and mul of integers: two of the type, and one of it again. */
@@ -88,8 +93,10 @@ static bool constant_step(Rules *r, Bytes *b, bool *ended) {
     case OP_F32_CONST: bytes_take(b, 4); return constant_push(r, at, LUN_F32);
     case OP_F64_CONST: bytes_take(b, 8); return constant_push(r, at, LUN_F64);
     case OP_V128_CONST: bytes_take(b, 16); return constant_push(r, at, LUN_V128);
-    case OP_REF_NULL: type = reference_type_read(b); return constant_push(r, at, type);
-    case OP_REF_FUNC: return function_declare(r, at, bytes_u32(b)) && constant_push(r, at, LUN_FUNCREF);
+    case OP_REF_NULL:
+      type = heap_type_read(b, r->module);
+      return b->failure ? rule_fail(r, at, "unknown type") : constant_push(r, at, type);
+    case OP_REF_FUNC: return constant_function(r, at, bytes_u32(b));
     case OP_GLOBAL_GET: return constant_global(r, b, &type) && constant_push(r, at, type);
     case OP_I32_ADD: case OP_I32_SUB: case OP_I32_MUL: return constant_binary(r, at, LUN_I32);
     case OP_I64_ADD: case OP_I64_SUB: case OP_I64_MUL: return constant_binary(r, at, LUN_I64);
@@ -104,10 +111,11 @@ static bool constant_check(Rules *r, const Expression *expression, lun_type want
   for (bool ended = false; !ended;) {
     if (!constant_step(r, &b, &ended)) return false;
   }
-  if (r->height == 1 && r->stack[0] == wanted) return true;
+  if (r->height == 1 && type_matches(r->stack[0], wanted)) return true;
   if (r->height == 1) {
+    char gives[LUN_TYPE_TEXT], text[LUN_TYPE_TEXT];
     return rule_fail(r, expression->code, "type mismatch: constant expression gives %s, expected %s",
-                     lun_type_name(r->stack[0]), lun_type_name(wanted));
+                     lun_type_text(r->stack[0], gives, sizeof gives), lun_type_text(wanted, text, sizeof text));
   }
   return rule_fail(r, expression->code, "type mismatch: constant expression gives %u values, expected one", r->height);
 }
@@ -125,6 +133,17 @@ static bool functions_check(Rules *r) {
   return true;
 }
 
+/* What a table's elements are at first: null goes without saying, where it is one of them. */
+static bool table_init_check(Rules *r, uint32_t index) {
+  const Expression *init = &r->module->table_inits[index];
+  lun_type type = r->module->tables[index].type;
+  char text[LUN_TYPE_TEXT];
+  if (init->code) return constant_check(r, init, type);
+  return lun_type_is_nullable(type) ||
+         rule_fail(r, NULL, "type mismatch: elements of %s are not null and need an initial value",
+                   lun_type_text(type, text, sizeof text));
+}
+
 static bool tables_check(Rules *r) {
   if (r->module->table_count > LIMIT_TABLES) {
     return rule_fail(r, NULL, "too many tables: %u, the limit is %d", r->module->table_count, LIMIT_TABLES);
@@ -136,6 +155,7 @@ static bool tables_check(Rules *r) {
       return rule_fail(r, NULL, "table size must be at most 2^32-1");
     }
     if (limits->min > limits->max) return rule_fail(r, NULL, "size minimum must not be greater than maximum");
+    if (i >= r->module->imported_tables && !table_init_check(r, i)) return false;
   }
   return true;
 }
@@ -161,9 +181,11 @@ static bool memories_check(Rules *r) {
 static bool globals_check(Rules *r) {
   for (uint32_t i = 0; i < r->module->global_count; i++) {
     const Global *global = &r->module->globals[i];
+    r->globals = i;
     place_set(r, "global", i);
     if (i >= r->module->imported_globals && !constant_check(r, &global->init, global->type.type)) return false;
   }
+  r->globals = r->module->global_count;
   return true;
 }
 
@@ -221,9 +243,10 @@ static bool element_check(Rules *r, const Element *element) {
   if (element->mode == SEGMENT_ACTIVE) {
     if (element->table >= m->table_count) return rule_fail(r, NULL, "unknown table %u", element->table);
     lun_type wanted = m->tables[element->table].type;
-    if (element->type != wanted) {
-      return rule_fail(r, NULL, "type mismatch: elements of %s for a table of %s", lun_type_name(element->type),
-                       lun_type_name(wanted));
+    if (!type_matches(element->type, wanted)) {
+      char text[LUN_TYPE_TEXT], other[LUN_TYPE_TEXT];
+      return rule_fail(r, NULL, "type mismatch: elements of %s for a table of %s",
+                       lun_type_text(element->type, text, sizeof text), lun_type_text(wanted, other, sizeof other));
     }
     if (!constant_check(r, &element->offset, address_type(&m->tables[element->table].limits))) return false;
   }
@@ -252,7 +275,7 @@ static bool segments_check(Rules *r) {
 }
 
 lun_status rules_validate(lun_module *module, lun_error *error) {
-  Rules r = { .module = module, .place = "module", .index = UINT32_MAX, .error = error };
+  Rules r = { .module = module, .globals = module->imported_globals, .place = "module", .index = UINT32_MAX, .error = error };
   bool fine = functions_check(&r) && tables_check(&r) && memories_check(&r) && globals_check(&r) && tags_check(&r) &&
               exports_check(&r) && start_check(&r) && segments_check(&r);
   return fine ? LUN_OK : LUN_INVALID;

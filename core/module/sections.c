@@ -44,25 +44,35 @@ static bool types_read(Decoder *d, uint32_t *count, const lun_type **out, uint32
   lun_type *types;
   *slots = 0;
   if (!ITEMS(d, types, *count)) return false;
-  for (uint32_t i = 0; i < *count; i++) *slots += lun_type_slots(types[i] = value_type_read(&d->b));
+  for (uint32_t i = 0; i < *count; i++) *slots += lun_type_slots(types[i] = value_type_read(&d->b, d->module));
   *out = types;
   return !d->b.failure;
 }
 
+static bool type_read(Decoder *d, FunctionType *type) {
+  if (d->b.at < d->b.end && *d->b.at != 0x60) bytes_fail(&d->b, "malformed form of a type");
+  bytes_u8(&d->b);
+  lun_signature *signature = &type->signature;
+  return types_read(d, &signature->param_count, &signature->params, &type->param_slots, LIMIT_PARAMS, "parameters") &&
+         types_read(d, &signature->result_count, &signature->results, &type->result_slots, LIMIT_RESULTS, "results");
+}
+
+/* A type may refer to those before it, and to itself: those are there while it is read. */
 static bool type_section(Decoder *d) {
   lun_module *m = d->module;
-  if (!count_read(d, &m->type_count, 3, m->limits.max_types, "types") || !ITEMS(d, m->types, m->type_count)) return false;
-  for (uint32_t i = 0; i < m->type_count; i++) {
-    FunctionType *type = &m->types[i];
-    if (d->b.at < d->b.end && *d->b.at != 0x60) bytes_fail(&d->b, "malformed form of a type");
-    bytes_u8(&d->b);
-    lun_signature *signature = &type->signature;
-    if (!types_read(d, &signature->param_count, &signature->params, &type->param_slots, LIMIT_PARAMS, "parameters") ||
-        !types_read(d, &signature->result_count, &signature->results, &type->result_slots, LIMIT_RESULTS, "results")) {
-      return false;
-    }
+  uint32_t count;
+  TypePlaces places;
+  if (!count_read(d, &count, 3, m->limits.max_types, "types") || !ITEMS(d, m->types, count)) return false;
+  if (!type_places_make(&places, count)) return no_memory(d);
+  bool fine = true;
+  for (uint32_t i = 0; fine && i < count; i++) {
+    m->type_count = i + 1;
+    m->types[i].canonical = HEAP_SELF;
+    fine = type_read(d, &m->types[i]);
+    if (fine) type_enter(m, &places, i);
   }
-  return true;
+  free(places.items);
+  return fine;
 }
 
 /* The flags of limits (5.3.13): a maximum is there, shared between threads, i64 addresses. Whether the numbers are in range
@@ -85,12 +95,12 @@ static bool limits_read(Decoder *d, Limits *limits, bool is_table) {
 }
 
 static bool table_type_read(Decoder *d, TableType *table) {
-  table->type = reference_type_read(&d->b);
+  table->type = reference_type_read(&d->b, d->module);
   return limits_read(d, &table->limits, true);
 }
 
 static bool global_type_read(Decoder *d, GlobalType *global) {
-  global->type = value_type_read(&d->b);
+  global->type = value_type_read(&d->b, d->module);
   uint8_t is_mutable = d->b.at < d->b.end ? *d->b.at : 0;
   if (is_mutable > 1) bytes_fail(&d->b, "malformed mutability");
   bytes_u8(&d->b);
@@ -169,7 +179,7 @@ static bool functions_begin(Decoder *d, uint32_t own) {
 static bool tables_begin(Decoder *d, uint32_t own) {
   lun_module *m = d->module;
   m->table_count = m->imported_tables + own;
-  if (!ITEMS(d, m->tables, m->table_count)) return false;
+  if (!ITEMS(d, m->tables, m->table_count) || !ITEMS(d, m->table_inits, m->table_count)) return false;
   for (uint32_t i = 0, at = 0; i < m->import_count; i++) {
     if (m->imports[i].kind == LUN_EXTERN_TABLE) m->tables[at++] = m->imports[i].table;
   }
@@ -220,16 +230,6 @@ static bool function_section(Decoder *d) {
   return !d->b.failure;
 }
 
-static bool table_section(Decoder *d) {
-  lun_module *m = d->module;
-  uint32_t count;
-  if (!count_read(d, &count, 3, LIMIT_TABLES, "tables") || !tables_begin(d, count)) return false;
-  for (uint32_t i = m->imported_tables; i < m->table_count; i++) {
-    if (!table_type_read(d, &m->tables[i])) return false;
-  }
-  return true;
-}
-
 static bool memory_section(Decoder *d) {
   lun_module *m = d->module;
   uint32_t count;
@@ -246,6 +246,31 @@ static bool expression_read(Decoder *d, Expression *expression) {
   if (status == LUN_NO_MEMORY) return no_memory(d);
   expression->size = (uint32_t)(d->b.at - expression->code);
   return status == LUN_OK;
+}
+
+/* With these two bytes before its type a table has an expression behind it. */
+enum { TABLE_INIT_FIRST = 0x40, TABLE_INIT_SECOND = 0x00 };
+
+static bool table_read(Decoder *d, uint32_t index) {
+  lun_module *m = d->module;
+  bool has_init = d->b.at < d->b.end && *d->b.at == TABLE_INIT_FIRST;
+  if (has_init) {
+    d->b.at++;
+    if (d->b.at < d->b.end && *d->b.at != TABLE_INIT_SECOND) bytes_fail(&d->b, "malformed table");
+    bytes_u8(&d->b);
+  }
+  if (!table_type_read(d, &m->tables[index])) return false;
+  return !has_init || expression_read(d, &m->table_inits[index]);
+}
+
+static bool table_section(Decoder *d) {
+  lun_module *m = d->module;
+  uint32_t count;
+  if (!count_read(d, &count, 3, LIMIT_TABLES, "tables") || !tables_begin(d, count)) return false;
+  for (uint32_t i = m->imported_tables; i < m->table_count; i++) {
+    if (!table_read(d, i)) return false;
+  }
+  return true;
 }
 
 static bool global_section(Decoder *d) {
@@ -316,7 +341,7 @@ static bool element_read(Decoder *d, Element *element) {
     bytes_fail(&d->b, "malformed elements segment kind");
   }
   if (d->b.failure) return false;
-  element->type = LUN_FUNCREF;
+  element->type = flags & ELEMENT_EXPRESSIONS ? LUN_FUNCREF : LUN_REF_FUNC;
   element->mode = !(flags & ELEMENT_INERT) ? SEGMENT_ACTIVE : flags & ELEMENT_EXPLICIT ? SEGMENT_DECLARATIVE : SEGMENT_PASSIVE;
   if (element->mode == SEGMENT_ACTIVE) {
     if (flags & ELEMENT_EXPLICIT) element->table = bytes_u32(&d->b);
@@ -324,7 +349,7 @@ static bool element_read(Decoder *d, Element *element) {
   }
   if (flags & (ELEMENT_INERT | ELEMENT_EXPLICIT)) {
     if (flags & ELEMENT_EXPRESSIONS) {
-      element->type = reference_type_read(&d->b);
+      element->type = reference_type_read(&d->b, d->module);
     } else {
       if (d->b.at < d->b.end && *d->b.at != 0) bytes_fail(&d->b, "malformed element kind");
       bytes_u8(&d->b);

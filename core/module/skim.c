@@ -10,7 +10,7 @@ enum { BLOCK_PLAIN, BLOCK_IF, BLOCK_TRY, BLOCK_CATCH };
 static void select_skip(Bytes *b) {
   uint32_t count = bytes_u32(b);
   if (count > bytes_left(b)) bytes_fail(b, "unexpected end");
-  for (uint32_t i = 0; i < count && !b->failure; i++) value_type_read(b);
+  for (uint32_t i = 0; i < count && !b->failure; i++) value_type_read(b, NULL);
 }
 
 static void labels_skip(Bytes *b) {
@@ -29,6 +29,10 @@ static void catches_skip(Bytes *b) {
 static void block_skip(Skim *skim, Bytes *b) {
   Bytes ahead = *b;
   BlockType ignored;
+  if (b->at < b->end && (*b->at == REF_CODE || *b->at == REF_NULL_CODE)) {
+    value_type_read(b, NULL);
+    return;
+  }
   if (block_type_read(b, skim->module, &ignored)) return;
   int64_t index = bytes_s33(&ahead);
   if (!ahead.failure && index >= 0) *b = ahead;
@@ -49,7 +53,9 @@ static void immediate_skip(Skim *skim, Bytes *b, Immediate immediate) {
     case IMM_BLOCK: block_skip(skim, b); break;
     case IMM_LABELS: labels_skip(b); break;
     case IMM_LABEL: case IMM_FUNCTION: case IMM_LOCAL: case IMM_GLOBAL: case IMM_TABLE: case IMM_ELEMENT: case IMM_TAG:
-      bytes_u32(b); break;
+    case IMM_TYPE:
+      bytes_u32(b);
+      break;
     case IMM_TRY: block_skip(skim, b), catches_skip(b); break;
     case IMM_INDIRECT: case IMM_ELEMENT_TABLE: case IMM_TABLE_TABLE: bytes_u32(b), bytes_u32(b); break;
     case IMM_MEMARG: memarg_read(b); break;
@@ -63,7 +69,7 @@ static void immediate_skip(Skim *skim, Bytes *b, Immediate immediate) {
     case IMM_LANE: bytes_u8(b); break;
     case IMM_MEMARG_LANE: memarg_read(b), bytes_u8(b); break;
     case IMM_SELECT: select_skip(b); break;
-    case IMM_REFTYPE: reference_type_read(b); break;
+    case IMM_HEAP: heap_type_read(b, NULL); break;
     case IMM_DATA: data_skip(skim, b); break;
     case IMM_DATA_MEMORY: data_skip(skim, b), bytes_u32(b); break;
   }
@@ -128,13 +134,13 @@ lun_status code_skim(Skim *skim, Bytes *b) {
   }
 }
 
-bool locals_read(Bytes *b, LocalGroup group, void *self) {
+bool locals_read(Bytes *b, const lun_module *module, LocalGroup group, void *self) {
   uint32_t groups = bytes_u32(b);
   uint64_t sum = 0;
   for (uint32_t i = 0; i < groups && !b->failure; i++) {
     const uint8_t *start = b->at;
     uint32_t count = bytes_u32(b);
-    lun_type type = value_type_read(b);
+    lun_type type = value_type_read(b, module);
     sum += count;
     if (sum > UINT32_MAX && !b->failure) {
       b->at = start;
@@ -147,7 +153,7 @@ bool locals_read(Bytes *b, LocalGroup group, void *self) {
 
 lun_status body_skim(Skim *skim, Bytes *b) {
   skim->later.proposal = NULL;
-  if (!locals_read(b, NULL, NULL)) return LUN_MALFORMED;
+  if (!locals_read(b, NULL, NULL, NULL)) return LUN_MALFORMED;
   lun_status status = code_skim(skim, b);
   if (status == LUN_OK && bytes_left(b)) {
     bytes_fail(b, "section size mismatch: bytes behind the end of the function");

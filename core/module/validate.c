@@ -48,6 +48,11 @@ bool validate_mismatch(Validator *v, const char *wanted, const char *got) {
   return validate_fail(v, "type mismatch: %s expected %s, got %s", op_info[v->op].text, wanted, got);
 }
 
+bool validate_mismatch_types(Validator *v, lun_type wanted, lun_type got) {
+  char text[LUN_TYPE_TEXT], other[LUN_TYPE_TEXT];
+  return validate_mismatch(v, lun_type_text(wanted, text, sizeof text), lun_type_text(got, other, sizeof other));
+}
+
 /* ---- operands ---- */
 
 bool operands_grow(Validator *v, size_t extra) {
@@ -76,9 +81,18 @@ bool operand_pop_any(Validator *v, lun_type *type) {
 }
 
 bool operand_pop_slow(Validator *v, lun_type wanted) {
-  if (v->top == v->floor) return v->control->unreachable || validate_mismatch(v, lun_type_name(wanted), "nothing");
+  char text[LUN_TYPE_TEXT];
+  if (v->top == v->floor) {
+    return v->control->unreachable || validate_mismatch(v, lun_type_text(wanted, text, sizeof text), "nothing");
+  }
   lun_type type = *--v->top;
-  return type == wanted || type == UNKNOWN || validate_mismatch(v, lun_type_name(wanted), lun_type_name(type));
+  return type == UNKNOWN || type_matches(type, wanted) || validate_mismatch_types(v, wanted, type);
+}
+
+bool operand_pop_reference(Validator *v, lun_type *type) {
+  if (!operand_pop_any(v, type)) return false;
+  if (*type == UNKNOWN) *type = BOTTOM_REFERENCE;
+  return type_is_reference(*type) || validate_mismatch(v, "a reference", lun_type_name(*type));
 }
 
 static bool instruction_rare(Validator *v);
@@ -109,6 +123,8 @@ static bool (*const checks[OP_COUNT + 1])(Validator *) = {
   [1 + OP_TRY_TABLE] = check_try_table,
   [1 + OP_THROW] = check_throw,
   [1 + OP_THROW_REF] = check_throw_ref,
+  [1 + OP_CALL_REF] = check_call_ref,
+  [1 + OP_RETURN_CALL_REF] = check_return_call_ref,
   [1 + OP_DROP] = check_drop,
   [1 + OP_SELECT] = check_select_untyped,
   [1 + OP_SELECT_T] = check_select_typed,
@@ -129,6 +145,9 @@ static bool (*const checks[OP_COUNT + 1])(Validator *) = {
   [1 + OP_REF_NULL] = check_reference_null,
   [1 + OP_REF_IS_NULL] = check_reference_is_null,
   [1 + OP_REF_FUNC] = check_reference_function,
+  [1 + OP_REF_AS_NON_NULL] = check_reference_as_non_null,
+  [1 + OP_BR_ON_NULL] = check_branch_on_null,
+  [1 + OP_BR_ON_NON_NULL] = check_branch_on_non_null,
   [1 + OP_MEMORY_INIT] = check_memory_init,
   [1 + OP_DATA_DROP] = check_data_index,
   [1 + OP_MEMORY_COPY] = check_memory_copy,
@@ -176,7 +195,25 @@ static bool local_group(void *self, uint32_t count, lun_type type) {
   v->local_count = (uint32_t)end;
   Local local = { v->local_count, type };
   if (!vec_push(&v->locals, local)) return validate_no_memory(v);
+  if (type_is_reference(type) && !lun_type_is_nullable(type) && v->unset_from > end - count) {
+    v->unset_from = (uint32_t)(end - count);
+  }
   while (v->first_count < v->local_count && v->first_count < FIRST_LOCALS) v->first[v->first_count++] = type;
+  return true;
+}
+
+/* From the first local that has no default on, each is noted as set or not. */
+static bool locals_unset(Validator *v) {
+  v->is_set.count = 0;
+  if (!vec_grow(&v->is_set, v->local_count)) return validate_no_memory(v);
+  v->is_set.count = v->local_count;
+  memset(v->is_set.items, 1, v->local_count);
+  uint32_t from = v->definition->type->signature.param_count;
+  for (size_t i = 0; i < v->locals.count; from = v->locals.items[i++].end) {
+    const Local *local = &v->locals.items[i];
+    bool has_default = !type_is_reference(local->type) || lun_type_is_nullable(local->type);
+    if (!has_default) memset(v->is_set.items + from, 0, local->end - from);
+  }
   return true;
 }
 
@@ -187,7 +224,9 @@ static bool locals(Validator *v) {
   v->first_count = signature->param_count < FIRST_LOCALS ? signature->param_count : FIRST_LOCALS;
   if (v->first_count) memcpy(v->first, signature->params, v->first_count * sizeof *v->first);
   v->instruction = v->b.at;
-  if (locals_read(&v->b, local_group, v)) return true;
+  v->unset_from = UINT32_MAX;
+  v->sets.count = 0;
+  if (locals_read(&v->b, v->module, local_group, v)) return v->unset_from == UINT32_MAX || locals_unset(v);
   return v->error->kind == LUN_OK ? validate_fail_read(v) : false;
 }
 
@@ -224,5 +263,7 @@ lun_status bodies_validate(lun_module *module, lun_error *error) {
   free(v.operands);
   vec_clear(&v.controls);
   vec_clear(&v.locals);
+  vec_clear(&v.is_set);
+  vec_clear(&v.sets);
   return fine ? LUN_OK : error->kind;
 }

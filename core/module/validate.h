@@ -30,6 +30,7 @@ typedef enum BlockKind { KIND_FUNCTION, KIND_BLOCK, KIND_LOOP, KIND_IF, KIND_ELS
 
 typedef struct Control {
   uint32_t height;             /* of the operand stack below the block */
+  uint32_t sets;               /* of the stack of locals that were set, likewise */
   uint16_t param_count, result_count;
   uint8_t kind;
   bool unreachable;
@@ -53,6 +54,9 @@ typedef struct Validator {
   uint32_t first_count, local_count;
   lun_type first[FIRST_LOCALS];   /* types of the first locals; the rest by search */
   VEC(Local) locals;
+  uint32_t unset_from;         /* the first local without a default; UINT32_MAX: there is none */
+  VEC(uint8_t) is_set;         /* by local, where there is one */
+  VEC(uint32_t) sets;          /* the locals without a default set so far, to be unset at the ends of blocks */
   const lun_module *module;
   const lun_definition *definition;
   lun_error *error;
@@ -67,6 +71,7 @@ extern const uint8_t natural_alignment[];
 /* Each sets the error and gives false: of an invalid module (or, where the reader has failed, of a malformed one) … */
 bool validate_fail(Validator *v, const char *format, ...) LUN_PRINTF(2, 3);
 bool validate_mismatch(Validator *v, const char *wanted, const char *got);
+bool validate_mismatch_types(Validator *v, lun_type wanted, lun_type got);
 /* … of malformed bytes, by the reader's failure or this text … */
 bool validate_fail_read(Validator *v);
 bool validate_fail_malformed(Validator *v, const char *text);
@@ -75,6 +80,8 @@ bool validate_no_memory(Validator *v);
 bool operands_grow(Validator *v, size_t extra);
 bool operand_pop_any(Validator *v, lun_type *type);
 bool operand_pop_slow(Validator *v, lun_type wanted);
+/* A reference of any type; BOTTOM_REFERENCE where it is unknown. */
+bool operand_pop_reference(Validator *v, lun_type *type);
 
 static inline bool push(Validator *v, lun_type type) {
   if (UNLIKELY(v->top == v->limit) && !operands_grow(v, 1)) return false;
@@ -133,7 +140,9 @@ bool check_unreachable(Validator *v), check_nop(Validator *v), check_block(Valid
   check_if(Validator *v), check_else(Validator *v), check_end(Validator *v), check_branch(Validator *v),
   check_branch_if(Validator *v), check_branch_table(Validator *v), check_return(Validator *v),
   check_call(Validator *v), check_call_indirect(Validator *v), check_return_call(Validator *v),
-  check_return_call_indirect(Validator *v);
+  check_return_call_indirect(Validator *v),
+  check_call_ref(Validator *v), check_return_call_ref(Validator *v), check_branch_on_null(Validator *v),
+  check_branch_on_non_null(Validator *v);
 
 /* ---- validate_exceptions.c ---- */
 bool check_throw(Validator *v), check_throw_ref(Validator *v), check_try_table(Validator *v), check_try(Validator *v),
@@ -148,7 +157,7 @@ bool check_drop(Validator *v), check_select_untyped(Validator *v), check_select_
   check_element_drop(Validator *v), check_table_get(Validator *v), check_table_set(Validator *v),
   check_table_size(Validator *v), check_table_grow(Validator *v), check_table_fill(Validator *v),
   check_table_init(Validator *v), check_table_copy(Validator *v), check_reference_null(Validator *v),
-  check_reference_is_null(Validator *v), check_reference_function(Validator *v), check_memory_access(Validator *v),
+  check_reference_is_null(Validator *v), check_reference_function(Validator *v), check_reference_as_non_null(Validator *v), check_memory_access(Validator *v),
   check_memory_size(Validator *v), check_memory_grow(Validator *v), check_memory_fill(Validator *v), check_memory_init(Validator *v), check_memory_copy(Validator *v),
   check_constant_i32(Validator *v), check_constant_i64(Validator *v), check_constant_f32(Validator *v),
   check_constant_f64(Validator *v), check_vector_immediate(Validator *v);

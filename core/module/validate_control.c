@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The rules of control: blocks, branches, calls. One function per instruction, called by validate.c with the reader
  * behind the opcode; false: the error is set. Core specification, 3.4.6 and 3.4.8. */
-#include <string.h>
-
 #include "validate.h"
 
 /* As pop_all, but the operands stay, unknown ones unknown. */
@@ -23,6 +21,7 @@ bool control_push(Validator *v, BlockKind kind, const BlockType *type) {
   if (!vec_grow(&v->controls, 1)) return validate_no_memory(v);
   Control *control = v->control = &v->controls.items[v->controls.count++];
   control->height = (uint32_t)(v->top - v->operands);
+  control->sets = (uint32_t)v->sets.count;
   control->kind = (uint8_t)kind;
   control->unreachable = false;
   control->param_count = (uint16_t)type->param_count;
@@ -34,6 +33,7 @@ bool control_push(Validator *v, BlockKind kind, const BlockType *type) {
 }
 
 bool control_close(Validator *v) {
+  while (UNLIKELY(v->sets.count > v->control->sets)) v->is_set.items[v->sets.items[--v->sets.count]] = 0;
   if (!pop_all(v, v->control->results, v->control->result_count)) return false;
   if (v->top == v->floor) return true;
   size_t left = (size_t)(v->top - v->floor);
@@ -53,7 +53,7 @@ bool check_nop(Validator *v) {
 
 bool validate_block_type(Validator *v, BlockType *type) {
   if (block_type_read(&v->b, v->module, type)) return true;
-  if (strcmp(v->b.failure, "unknown type") != 0) return validate_fail_read(v);
+  if (v->b.failure != unknown_type) return validate_fail_read(v);
   v->b.failure = NULL;
   return validate_fail(v, "unknown type of a block");
 }
@@ -87,9 +87,7 @@ bool check_else(Validator *v) {
 }
 
 static bool gives_what_it_takes(const Control *control) {
-  if (control->param_count != control->result_count) return false;
-  size_t size = control->param_count * sizeof *control->params;
-  return !size || memcmp(control->params, control->results, size) == 0;
+  return control->param_count == control->result_count && types_match(control->params, control->results, control->param_count);
 }
 
 bool check_end(Validator *v) {
@@ -154,6 +152,26 @@ bool check_branch_table(Validator *v) {
   return check_unreachable(v);
 }
 
+/* Label values, and behind them a reference: null goes to the label without it, any other stays. */
+bool check_branch_on_null(Validator *v) {
+  const lun_type *types;
+  uint32_t count;
+  lun_type type = UNKNOWN;
+  return label(v, &types, &count) && operand_pop_reference(v, &type) && pop_all(v, types, count) &&
+         push_all(v, types, count) && push(v, type == BOTTOM_REFERENCE ? type : type_non_null(type));
+}
+
+/* The other way round: a reference that is not null goes to the label, as the last of its values. */
+bool check_branch_on_non_null(Validator *v) {
+  const lun_type *types;
+  uint32_t count;
+  if (!label(v, &types, &count)) return false;
+  if (!count || !type_is_reference(types[count - 1])) {
+    return validate_fail(v, "type mismatch: br_on_non_null to a label that takes no reference");
+  }
+  return pop(v, type_or_null(types[count - 1])) && pop_all(v, types, count - 1) && push_all(v, types, count - 1);
+}
+
 bool check_return(Validator *v) {
   const Control *function = &v->controls.items[0];
   return pop_all(v, function->results, function->result_count) && check_unreachable(v);
@@ -175,7 +193,7 @@ static bool indirect_signature(Validator *v, const lun_signature **signature) {
   uint32_t index = bytes_u32(&v->b);
   const TableType *table = NULL;
   if (!validate_table_index(v, &table)) return false;
-  if (table->type != LUN_FUNCREF) {
+  if (!type_matches(table->type, LUN_FUNCREF)) {
     return validate_fail(v, "type mismatch: %s through a table of %s", op_info[v->op].text, lun_type_name(table->type));
   }
   if (index >= v->module->type_count) return validate_fail(v, "unknown type %u", index);
@@ -196,8 +214,8 @@ static bool tail_signature(Validator *v, const lun_signature *signature) {
     return validate_fail(v, "type mismatch: %s gives %u results, expected %u", op_info[v->op].text, signature->result_count,
                 function->result_count);
   for (uint32_t i = 0; i < signature->result_count; i++)
-    if (signature->results[i] != function->results[i])
-      return validate_mismatch(v, lun_type_name(function->results[i]), lun_type_name(signature->results[i]));
+    if (!type_matches(signature->results[i], function->results[i]))
+      return validate_mismatch_types(v, function->results[i], signature->results[i]);
   return check_unreachable(v);
 }
 
@@ -210,4 +228,22 @@ bool check_return_call(Validator *v) {
 bool check_return_call_indirect(Validator *v) {
   const lun_signature *signature = NULL;
   return indirect_signature(v, &signature) && tail_signature(v, signature);
+}
+
+/* The type that a reference refers to, which is on top. */
+static bool reference_signature(Validator *v, const lun_signature **signature) {
+  uint32_t index = bytes_u32(&v->b);
+  if (index >= v->module->type_count) return validate_fail(v, "unknown type %u", index);
+  *signature = &v->module->types[index].signature;
+  return pop(v, v->module->types[index].nullable_reference);
+}
+
+bool check_call_ref(Validator *v) {
+  const lun_signature *signature = NULL;
+  return reference_signature(v, &signature) && call_signature(v, signature);
+}
+
+bool check_return_call_ref(Validator *v) {
+  const lun_signature *signature = NULL;
+  return reference_signature(v, &signature) && tail_signature(v, signature);
 }

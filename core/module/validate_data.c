@@ -15,7 +15,7 @@ bool check_select_untyped(Validator *v) {
   lun_type a, b;
   if (!pop(v, LUN_I32) || !operand_pop_any(v, &a) || !operand_pop_any(v, &b)) return false;
   if (type_is_reference(a) || type_is_reference(b)) return validate_mismatch(v, "numbers", "references");
-  if (a != b && a != UNKNOWN && b != UNKNOWN) return validate_mismatch(v, lun_type_name(b), lun_type_name(a));
+  if (a != b && a != UNKNOWN && b != UNKNOWN) return validate_mismatch_types(v, b, a);
   return push(v, a == UNKNOWN ? b : a);
 }
 
@@ -23,7 +23,7 @@ bool check_select_typed(Validator *v) {
   uint32_t count = bytes_u32(&v->b);
   if (count > bytes_left(&v->b)) bytes_fail(&v->b, "unexpected end");
   if (count != 1 || v->b.failure) return validate_fail(v, "invalid result arity: select of %u types", count);
-  lun_type type = value_type_read(&v->b);
+  lun_type type = value_type_read(&v->b, v->module);
   if (v->b.failure) return validate_fail_read(v);
   return pop(v, LUN_I32) && pop(v, type) && pop(v, type) && push(v, type);
 }
@@ -42,30 +42,42 @@ static lun_type local_search(const Validator *v, uint32_t index) {
   return v->locals.items[low].type;
 }
 
-static inline bool local(Validator *v, lun_type *type) {
-  uint32_t index = bytes_u32(&v->b);
-  if (LIKELY(index < v->first_count)) {
-    *type = v->first[index];
+static inline bool local(Validator *v, uint32_t *index, lun_type *type) {
+  *index = bytes_u32(&v->b);
+  if (LIKELY(*index < v->first_count)) {
+    *type = v->first[*index];
     return true;
   }
-  if (index >= v->local_count) return validate_fail(v, "unknown local %u", index);
-  *type = local_search(v, index);
+  if (*index >= v->local_count) return validate_fail(v, "unknown local %u", *index);
+  *type = local_search(v, *index);
   return true;
+}
+
+/* A local without a default has its value until the end of the block in which it was set. */
+static bool local_mark(Validator *v, uint32_t index) {
+  if (LIKELY(index < v->unset_from) || v->is_set.items[index]) return true;
+  v->is_set.items[index] = 1;
+  return vec_push(&v->sets, index) || validate_no_memory(v);
 }
 
 bool check_local_get(Validator *v) {
   lun_type type = UNKNOWN;
-  return local(v, &type) && push(v, type);
+  uint32_t index;
+  if (!local(v, &index, &type)) return false;
+  if (UNLIKELY(index >= v->unset_from) && !v->is_set.items[index]) return validate_fail(v, "uninitialized local %u", index);
+  return push(v, type);
 }
 
 bool check_local_set(Validator *v) {
   lun_type type = UNKNOWN;
-  return local(v, &type) && pop(v, type);
+  uint32_t index;
+  return local(v, &index, &type) && pop(v, type) && local_mark(v, index);
 }
 
 bool check_local_tee(Validator *v) {
   lun_type type = UNKNOWN;
-  return local(v, &type) && pop(v, type) && push(v, type);
+  uint32_t index;
+  return local(v, &index, &type) && pop(v, type) && push(v, type) && local_mark(v, index);
 }
 
 static bool global_index(Validator *v, const GlobalType **type) {
@@ -215,35 +227,38 @@ bool check_table_init(Validator *v) {
   lun_type element = UNKNOWN;
   const TableType *table = NULL;
   if (!element_index(v, &element) || !validate_table_index(v, &table)) return false;
-  if (element != table->type) return validate_mismatch(v, lun_type_name(table->type), lun_type_name(element));
+  if (!type_matches(element, table->type)) return validate_mismatch_types(v, table->type, element);
   return pop_range(v, address_type(&table->limits), LUN_I32, LUN_I32);
 }
 
 bool check_table_copy(Validator *v) {
   const TableType *to = NULL, *from = NULL;
   if (!validate_table_index(v, &to) || !validate_table_index(v, &from)) return false;
-  if (to->type != from->type) return validate_mismatch(v, lun_type_name(to->type), lun_type_name(from->type));
+  if (!type_matches(from->type, to->type)) return validate_mismatch_types(v, to->type, from->type);
   lun_type to_index = address_type(&to->limits), from_index = address_type(&from->limits);
   return pop_range(v, to_index, from_index, count_type(to_index, from_index));
 }
 
 bool check_reference_null(Validator *v) {
-  lun_type type = reference_type_read(&v->b);
+  lun_type type = heap_type_read(&v->b, v->module);
   return v->b.failure ? validate_fail_read(v) : push(v, type);
 }
 
 bool check_reference_is_null(Validator *v) {
-  lun_type type;
-  if (!operand_pop_any(v, &type)) return false;
-  if (type != UNKNOWN && !type_is_reference(type)) return validate_mismatch(v, "a reference", lun_type_name(type));
-  return push(v, LUN_I32);
+  lun_type type = UNKNOWN;
+  return operand_pop_reference(v, &type) && push(v, LUN_I32);
+}
+
+bool check_reference_as_non_null(Validator *v) {
+  lun_type type = UNKNOWN;
+  return operand_pop_reference(v, &type) && push(v, type == BOTTOM_REFERENCE ? type : type_non_null(type));
 }
 
 bool check_reference_function(Validator *v) {
   uint32_t index = bytes_u32(&v->b);
   if (index >= v->module->function_count) return validate_fail(v, "unknown function %u", index);
   if (!v->module->functions[index].is_declared) return validate_fail(v, "undeclared function reference: %u", index);
-  return push(v, LUN_FUNCREF);
+  return push(v, v->module->functions[index].type->reference);
 }
 
 /* ---- instructions ---- */

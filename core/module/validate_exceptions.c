@@ -32,8 +32,8 @@ static bool clause_check(Validator *v) {
   uint32_t given = tag->param_count + (clause.kind & CATCH_REF);
   if (given != count) return validate_fail(v, "type mismatch: a catch gives %u values, its label takes %u", given, count);
   for (uint32_t i = 0; i < count; i++) {
-    lun_type type = i < tag->param_count ? tag->params[i] : LUN_EXNREF;
-    if (type != wanted[i]) return validate_mismatch(v, lun_type_name(wanted[i]), lun_type_name(type));
+    lun_type type = i < tag->param_count ? tag->params[i] : LUN_REF_EXN;
+    if (!type_matches(type, wanted[i])) return validate_mismatch_types(v, wanted[i], type);
   }
   return true;
 }

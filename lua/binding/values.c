@@ -74,7 +74,7 @@ static void exnref_push(lua_State *L, Session *session, uint64_t ref) {
 void values_push(lua_State *L, Session *session, const lun_type *types, uint32_t count, const uint64_t *slots) {
   for (uint32_t i = 0; i < count; i++) {
     if (values_push_plain(L, &types[i], 1, slots) == 0) {
-      switch (types[i]) {
+      switch (lun_type_top(types[i])) {
       case LUN_V128: v128_push(L, slots++); break;
       case LUN_FUNCREF: function_push(L, session, lun_function_of_ref(*slots)); break;
       case LUN_EXTERNREF: externref_push(L, session, *slots); break;
@@ -163,7 +163,9 @@ static bool funcref_to(lua_State *L, Session *session, int index, uint64_t *slot
 
 bool value_to(lua_State *L, Session *session, int index, lun_type type, uint64_t *slots) {
   int is_integer;
-  switch (type) {
+  lun_type top = lun_type_top(type);
+  if (top != type && !lun_type_is_nullable(type) && lua_isnil(L, index)) return false;
+  switch (top) {
   case LUN_I32:
     return i32_to(L, index, slots);
   case LUN_I64:

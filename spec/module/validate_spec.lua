@@ -97,8 +97,8 @@ describe("the rest of a module", function()
     invalid("type mismatch: expected i32, got i64 (global #0)", [[(module (global i32 (i32.add (i32.const 1) (i64.const 1))))]])
     accepted([[(module (global i32 (i32.mul (i32.const 6) (i32.sub (i32.const 9) (i32.const 2)))))]])
     invalid("type mismatch: constant expression gives i64, expected i32 (global #0)", [[(module (global i32 (i64.const 1)))]])
-    invalid("unknown global 0: only imported ones count here (global #1)",
-      [[(module (global i32 (i32.const 1)) (global i32 (global.get 0)))]])
+    invalid("unknown global 1: only earlier ones count here (global #0)",
+      [[(module (global i32 (global.get 1)) (global i32 (i32.const 1)))]])
     accepted([[(module (import "m" "g" (global i32)) (global i32 (global.get 0)) (memory 1) (data (global.get 0) "x"))]])
   end)
 

@@ -87,7 +87,8 @@ local function matches(results, at, expected)
   if expected.type == "externref" and expected.value and expected.value ~= "null" then
     return bits == bits_of(expected.value) + 1 and 1
   end
-  if expected.value == nil then return bits ~= 0 and 1 end
+  if expected.type == "refnull" then return bits == 0 and 1 end
+  if expected.value == nil or expected.type == "funcref" and expected.value ~= "null" then return bits ~= 0 and 1 end
   if expected.value == "null" then return bits == 0 and 1 end
   return matches_number(bits, expected.type, expected.value) and 1
 end
@@ -256,13 +257,17 @@ end
 -- import from one.
 local function is_lacking(run, command, problem)
   local place = command.name or command.module or command.action and command.action.module
-  if problem:find("garbage collection", 1, true) then
-    if command.type == "module" then run.lacks[command.name or ""], run.lacks.last = true, true end
+  if problem:find("garbage collection is not supported", 1, true) then
+    if command.type:match("^module") then run.lacks[command.name or ""], run.lacks.last = true, true end
     return true
   end
   local name = problem:match("unknown import: ([^%.]+)%.")
   if name and run.lacks["import " .. name] then
     if command.type == "module" then run.lacks[command.name or ""], run.lacks.last = true, true end
+    return true
+  end
+  if command.type == "module_instance" and run.lacks[command.module or ""] then
+    run.lacks[command.instance or ""], run.lacks.last = true, true
     return true
   end
   if not problem:find("no instance", 1, true) or not run.lacks[place or "last"] then return false end
@@ -289,7 +294,7 @@ function wast.run(folder, file, overturned, paired)
       else
         problem = "unknown command"
       end
-      if command.type == "module" then run.lacks.last = false end
+      if command.type:match("^module") then run.lacks.last = run.last == nil and run.lacks.last end
       if problem and is_lacking(run, command, problem) then
         result.lacking = result.lacking + 1
       elseif problem then

@@ -44,7 +44,7 @@ typedef lun_status (*lun_host_callback)(void *self, lun_call *call, const uint64
                                         lun_error *error);
 typedef struct lun_host_function {
   const char *module, *name;          /* copied */
-  lun_signature signature;            /* copied */
+  lun_signature signature;            /* copied; refers to no type by number (LUN_USAGE) */
   const char *const *param_names;     /* one per param, or NULL; copied */
   lun_host_callback callback;
   void *self;
@@ -100,7 +100,8 @@ LUN_API const lun_definition *lun_function_definition(const lun_function *functi
 LUN_API lun_instance *lun_function_instance(const lun_function *function);
 /* Calls it. `params` and `results` have exactly the signature's slots; either may be NULL where there are none, and they
  * may be the same array. On failure `results` is untouched. From a host function or a listener this nests, at most
- * max_runs deep (LUN_EXHAUSTED). A closed instance is LUN_USAGE, with no event. */
+ * max_runs deep (LUN_EXHAUSTED). A closed instance, or a reference that is null or to a function of another type where the
+ * signature forbids it, is LUN_USAGE, with no event. */
 LUN_API LUN_MUST_CHECK lun_status lun_function_invoke(lun_function *function, const uint64_t *params, uint64_t *results,
                                                       lun_error *error);
 /* A reference to it, as a value. */
@@ -138,6 +139,7 @@ LUN_API bool lun_table_is_64(const lun_table *table);       /* its indexes are i
 LUN_API lun_type lun_table_type(const lun_table *table);
 LUN_API uint32_t lun_table_size(const lun_table *table);
 LUN_API bool lun_table_get(const lun_table *table, uint32_t index, uint64_t *ref);  /* false: out of range */
+/* False: out of range, or the table is for functions of another type. */
 LUN_API bool lun_table_set(lun_table *table, uint32_t index, uint64_t ref);
 
 LUN_API LUN_MUST_CHECK lun_status lun_global_create(lun_store *store, lun_type type, bool is_mutable, const uint64_t *value,
@@ -145,7 +147,7 @@ LUN_API LUN_MUST_CHECK lun_status lun_global_create(lun_store *store, lun_type t
 LUN_API lun_type lun_global_type(const lun_global *global);
 LUN_API bool lun_global_mutable(const lun_global *global);
 LUN_API const uint64_t *lun_global_get(const lun_global *global);            /* its slots */
-LUN_API bool lun_global_set(lun_global *global, const uint64_t *value);      /* false: immutable */
+LUN_API bool lun_global_set(lun_global *global, const uint64_t *value);      /* false: immutable, or of another type */
 
 #ifdef __cplusplus
 }

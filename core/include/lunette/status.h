@@ -63,6 +63,7 @@ typedef enum lun_trap {
   LUN_TRAP_INTEGER_DIVIDE_BY_ZERO,
   LUN_TRAP_INVALID_CONVERSION,
   LUN_TRAP_NULL_REFERENCE,
+  LUN_TRAP_NULL_FUNCTION,
   LUN_TRAP_UNKNOWN_IMPORT, /* not the specification's: see lun_imports_stub */
   LUN_TRAP_COUNT
 } lun_trap;
