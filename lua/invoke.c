@@ -46,11 +46,13 @@ static bool float_parse(const char *text, lun_type type, uint64_t *slot) {
 }
 
 static bool value_parse(const char *text, lun_type type, uint64_t *slot) {
-  switch (type) {
+  switch (lun_type_top(type)) {
     case LUN_I32: return integer_parse(text, 32, slot);
     case LUN_I64: return integer_parse(text, 64, slot);
     case LUN_F32: case LUN_F64: return float_parse(text, type, slot);
-    case LUN_FUNCREF: case LUN_EXTERNREF: *slot = 0; return strcmp(text, "null") == 0;
+    case LUN_FUNCREF: case LUN_EXTERNREF:
+      *slot = 0;
+      return lun_type_is_nullable(type) && strcmp(text, "null") == 0;
     default: return false;
   }
 }

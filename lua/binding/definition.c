@@ -86,7 +86,8 @@ static int get_size(lua_State *L) {
 static void push_types(lua_State *L, const lun_type *types, uint32_t count) {
   lua_createtable(L, (int)count, 0);
   for (uint32_t i = 0; i < count; i++) {
-    lua_pushstring(L, lun_type_name(types[i]));
+    char text[LUN_TYPE_TEXT];
+    lua_pushstring(L, lun_type_text(types[i], text, sizeof text));
     lua_rawseti(L, -2, i + 1);
   }
 }

@@ -42,6 +42,7 @@ int function_call(lua_State *L, Session *session, lun_function *function, int fi
   uint32_t param_slots = slots_count(signature->params, signature->param_count);
   uint32_t result_slots = slots_count(signature->results, signature->result_count);
   uint64_t at_hand[SLOTS_AT_HAND], *slots, *at;
+  char text[LUN_TYPE_TEXT];
   check_count(L, definition, lua_gettop(L) - first + 1, signature->param_count,
               signature->param_count == 1 ? "value" : "values");
   luaL_checkstack(L, (int)signature->result_count + 12, "too many results");
@@ -49,7 +50,7 @@ int function_call(lua_State *L, Session *session, lun_function *function, int fi
   for (uint32_t i = 0; i < signature->param_count; i++) {
     if (!value_to(L, session, first + (int)i, signature->params[i], at))
       return luaL_error(L, "%s: value %d must be %s, not %s", lun_definition_name(definition), (int)i + 1,
-                        lun_type_name(signature->params[i]), value_kind(L, first + (int)i, signature->params[i]));
+                        lun_type_text(signature->params[i], text, sizeof text), value_kind(L, first + (int)i, signature->params[i]));
     at += lun_type_slots(signature->params[i]);
   }
   run(L, session, function, slots, slots + param_slots);
@@ -72,7 +73,7 @@ static int function_invoke_bits(lua_State *L) {
   uint64_t at_hand[SLOTS_AT_HAND], *slots;
   check_count(L, definition, lua_gettop(L) - 1, param_slots, param_slots == 1 ? "slot" : "slots");
   for (uint32_t i = 0, slot = 0; i < signature->param_count; slot += lun_type_slots(signature->params[i++])) {
-    if (signature->params[i] == LUN_FUNCREF)
+    if (lun_type_top(signature->params[i]) == LUN_FUNCREF)
       luaL_argcheck(L, luaL_checkinteger(L, (int)slot + 2) == 0, (int)slot + 2, "a funcref can't be made from bits");
   }
   luaL_checkstack(L, (int)result_slots + 12, "too many results");

@@ -28,7 +28,8 @@ static int set_value(lua_State *L) {
   session_check_write(L, session_of(L), "a global");
   if (!value_to(L, session_of(L), 3, type, slots))
     return luaL_error(L, "a global of type %s can't be %s", lun_type_name(type), value_kind(L, 3, type));
-  if (!lun_global_set(global, slots)) return luaL_error(L, "this global is immutable");
+  if (!lun_global_mutable(global)) return luaL_error(L, "this global is immutable");
+  if (!lun_global_set(global, slots)) return luaL_error(L, "the global holds functions of another type");
   return 0;
 }
 

@@ -38,7 +38,7 @@ static int table_set_index(lua_State *L) {
   session_check_write(L, session_of(L), "a table");
   if (!value_to(L, session_of(L), 3, type, ref))
     return luaL_error(L, "an element of type %s can't be %s", lun_type_name(type), value_kind(L, 3, type));
-  lua_pushboolean(L, lun_table_set(table, index, ref[0]));
+  if (!lun_table_set(table, index, ref[0])) return luaL_error(L, "the table holds functions of another type");
   return 0;
 }
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Values between WebAssembly's slots and Lua (R10): i32 and i64 are signed integers, f32 and f64 floats, v128 a string of
- * 16 bytes, funcref a function object or nil, externref whatever value the host gave, or nil, exnref an exception
+ * 16 bytes, a reference to a function a function object or nil, externref whatever value the host gave, or nil, exnref an exception
  * object or nil.
  *
  * Numbers need no memory, so that listeners of ordinary functions get theirs without one; the others may raise. An
@@ -210,7 +210,8 @@ const char *value_kind(lua_State *L, int index, lun_type type) {
 }
 
 lun_type type_check(lua_State *L, int index) {
-  static const lun_type types[] = { LUN_I32, LUN_I64, LUN_F32, LUN_F64, LUN_V128, LUN_FUNCREF, LUN_EXTERNREF, LUN_EXNREF };
+  static const lun_type types[] = { LUN_I32, LUN_I64, LUN_F32, LUN_F64, LUN_V128, LUN_FUNCREF, LUN_EXTERNREF, LUN_EXNREF,
+                                    LUN_REF_FUNC, LUN_REF_EXTERN };
   const char *names[sizeof types / sizeof *types], *name, *nearest;
   lun_type type;
   if (lua_type(L, index) != LUA_TSTRING) luaL_error(L, "a type is a name such as \"i32\", not a %s", luaL_typename(L, index));

@@ -529,6 +529,81 @@ static void tails(void) {
   expect("R18 untraced too", call("tail_entry", 500000) == LUN_OK);
 }
 
+/* ---- calls by reference (3.0, which no text format of ours knows) ----
+ * Imports host.plain. next(n): n + 1; by_ref, tail, tail_host, null (n): call_ref next, return_call_ref next, plain, call_ref of
+ * null; across(f, n): return_call_ref f; loop(n, f): n ? return_call_ref f(n - 1, f) : 7. */
+static const uint8_t reference_module[] = {
+  0x00, 0x61, 0x73, 0x6d, 0x01, 0x00, 0x00, 0x00, 0x01, 0x14, 0x03, 0x60, 0x01, 0x7f, 0x01, 0x7f, 0x60, 0x02, 0x63, 0x00,
+  0x7f, 0x01, 0x7f, 0x60, 0x02, 0x7f, 0x63, 0x02, 0x01, 0x7f, 0x02, 0x0e, 0x01, 0x04, 0x68, 0x6f, 0x73, 0x74, 0x05, 0x70,
+  0x6c, 0x61, 0x69, 0x6e, 0x00, 0x00, 0x03, 0x08, 0x07, 0x00, 0x00, 0x00, 0x00, 0x00, 0x01, 0x02, 0x07, 0x3b, 0x07, 0x04,
+  0x6e, 0x65, 0x78, 0x74, 0x00, 0x01, 0x06, 0x62, 0x79, 0x5f, 0x72, 0x65, 0x66, 0x00, 0x02, 0x04, 0x74, 0x61, 0x69, 0x6c,
+  0x00, 0x03, 0x09, 0x74, 0x61, 0x69, 0x6c, 0x5f, 0x68, 0x6f, 0x73, 0x74, 0x00, 0x04, 0x04, 0x6e, 0x75, 0x6c, 0x6c, 0x00,
+  0x05, 0x06, 0x61, 0x63, 0x72, 0x6f, 0x73, 0x73, 0x00, 0x06, 0x04, 0x6c, 0x6f, 0x6f, 0x70, 0x00, 0x07, 0x09, 0x06, 0x01,
+  0x03, 0x00, 0x02, 0x00, 0x01, 0x0a, 0x4d, 0x07, 0x07, 0x00, 0x20, 0x00, 0x41, 0x01, 0x6a, 0x0b, 0x08, 0x00, 0x20, 0x00,
+  0xd2, 0x01, 0x14, 0x00, 0x0b, 0x08, 0x00, 0x20, 0x00, 0xd2, 0x01, 0x15, 0x00, 0x0b, 0x08, 0x00, 0x20, 0x00, 0xd2, 0x00,
+  0x15, 0x00, 0x0b, 0x08, 0x00, 0x20, 0x00, 0xd0, 0x00, 0x14, 0x00, 0x0b, 0x08, 0x00, 0x20, 0x01, 0x20, 0x00, 0x15, 0x00,
+  0x0b, 0x16, 0x00, 0x20, 0x00, 0x45, 0x04, 0x40, 0x41, 0x07, 0x0f, 0x0b, 0x20, 0x00, 0x41, 0x01, 0x6b, 0x20, 0x01, 0x20,
+  0x01, 0x15, 0x02, 0x0b,
+};
+
+static void named_before(void *self, lun_call *c, const uint64_t *params) {
+  (void)self, (void)params;
+  say("before %s%s\n", name_of(c), lun_call_tail_of(c) ? " in another's place" : "");
+}
+static void named_after(void *self, lun_call *c, const uint64_t *results) {
+  (void)self, (void)results;
+  const lun_definition *tail = lun_call_tail(c);
+  say("after %s%s%s\n", name_of(c), tail ? " -> " : "", tail ? lun_definition_name(tail) : "");
+}
+
+static lun_status call_in(lun_instance *instance, const char *name, uint64_t a, uint64_t b, lun_error *error) {
+  uint64_t params[2] = { a, b }, result;
+  lun_function *function = lun_instance_function(instance, name);
+  return function ? lun_function_invoke(function, params, &result, error) : LUN_USAGE;
+}
+
+static void references(const lun_imports *imports) {
+  static const lun_listener naming = { named_before, named_after, aborted };
+  static const Only all = { NULL, &teller, NULL }, names = { NULL, &naming, NULL }, counting = { NULL, &counter, NULL };
+  lun_module *module;
+  lun_instance *one, *two;
+  lun_error error = LUN_ERROR_INIT;
+  if (lun_module_create(store, reference_module, sizeof reference_module, NULL, &module, &error) ||
+      lun_instance_create(store, module, imports, NULL, &one, &error) ||
+      lun_instance_create(store, module, imports, NULL, &two, &error)) {
+    expect(error.message, false);
+    return;
+  }
+  lun_attachment *attachment = attach(&all, NULL);
+  expect("R1 call_ref", call_in(one, "by_ref", 4, 0, &error) == LUN_OK);
+  expect_text("R1 is heard as any call", "before by_ref(4)\nbefore next(4)\nafter next = 5\nafter by_ref = 5\n");
+  expect("R4 null is no function", call_in(one, "null", 4, 0, &error) == LUN_TRAP && error.trap == LUN_TRAP_NULL_FUNCTION);
+  lun_error_clear(&error);
+  expect_text("R4 and aborts the caller alone", "before null(4)\nabort null trap: null function reference\n");
+  lun_attachment_detach(attachment, 0);
+  attachment = attach(&names, NULL);
+  call_in(one, "tail", 4, 0, &error);
+  expect_text("R18 return_call_ref ends the caller's call first",
+              "before tail\nafter tail -> next\nbefore next in another's place\nafter next\n");
+  call_in(one, "tail_host", 4, 0, &error);
+  expect_text("R18 by reference to a host function",
+              "before tail_host\nafter tail_host -> plain\nbefore plain in another's place\nafter plain\n");
+  uint64_t next = lun_function_ref(lun_instance_function(one, "next")), loop = lun_function_ref(lun_instance_function(one, "loop"));
+  call_in(two, "across", next, 4, &error);
+  expect_text("R18 by reference across instances",
+              "before across\nafter across -> next\nbefore next in another's place\nafter next\n");
+  expect("R5 a function of another type is refused", call_in(two, "across", loop, 4, &error) == LUN_USAGE);
+  lun_error_clear(&error);
+  expect_text("R5 with no event", "");
+  lun_attachment_detach(attachment, 0);
+  attachment = attach(&counting, NULL);
+  befores = afters = aborts = 0;
+  expect("R18 a million of them by reference", call_in(two, "loop", 1000000, loop, &error) == LUN_OK);
+  expect("R18 pair by reference", befores == 1000001 && afters == befores && aborts == 0 && open_count == 0);
+  lun_attachment_detach(attachment, 0);
+  lun_module_destroy(module);
+}
+
 /* ---- the ends that come from outside ---- */
 static void stop_before(void *self, lun_call *c, const uint64_t *params) {
   before(self, c, params);
@@ -780,6 +855,7 @@ int main(int argc, char **argv) {
   factories();
   once_more();
   allocations();
+  references(imports);
   lun_imports_destroy(imports);
   lun_module_destroy(module);
   lun_store_destroy(store);

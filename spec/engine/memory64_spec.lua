@@ -164,11 +164,14 @@ describe("a table with 64-bit indexes", function()
   -- Tables i64 of 10..20 functions, and as many with 32-bit indexes; element 3 of the first gives 42.
   --   call(i64) -> i32, tail(i64) -> i32, size() -> i64, grow(i64) -> i64, is_null(i64) -> i32, copy(i64)
   local bytes = sections.header
-    .. sections.section(1, sections.vector({ "\x60\0\1\x7f", "\x60\1\x7e\1\x7f", "\x60\0\1\x7e", "\x60\1\x7e\1\x7e", "\x60\1\x7e\0" }))
+    .. sections.section(1, sections.vector({
+      "\x60\0\1\x7f", "\x60\1\x7e\1\x7f", "\x60\0\1\x7e", "\x60\1\x7e\1\x7e", "\x60\1\x7e\0",
+    }))
     .. sections.section(3, sections.vector({ "\0", "\1", "\1", "\2", "\3", "\1", "\4" }))
     .. sections.section(4, sections.vector({ "\x70\5\10\20", "\x70\1\10\20" }))
-    .. sections.section(7, sections.vector({ "\4call\0\1", "\4tail\0\2", "\4size\0\3", "\4grow\0\4", "\7is_null\0\5", "\4copy\0\6",
-      "\1t\1\0" }))
+    .. sections.section(7, sections.vector({
+      "\4call\0\1", "\4tail\0\2", "\4size\0\3", "\4grow\0\4", "\7is_null\0\5", "\4copy\0\6", "\1t\1\0",
+    }))
     .. sections.section(9, sections.vector({ "\0\x42\3\x0b\1\0" }))
     .. sections.section(10, sections.vector({
       sections.sized("\0\x41\42\x0b"),
