@@ -22,7 +22,7 @@ LUN_API LUN_MUST_CHECK lun_status lun_tag_create(lun_store *store, const lun_typ
                                                  lun_error *error);
 /* Its params are what the exceptions carry; it has no results. */
 LUN_API const lun_signature *lun_tag_signature(const lun_tag *tag);
-/* From the name section of the module that defines it, else its export, else "#index"; "tag" for one of the embedder's making. */
+/* From the name section of the module that defines it, else its export, else "#index"; of the embedder's making: "tag". */
 LUN_API const char *lun_tag_name(const lun_tag *tag);
 
 /* With one hold, the caller's. `values` has exactly the tag's slots; NULL where there are none. Fails with LUN_NO_MEMORY, or
