@@ -236,8 +236,8 @@ static unsigned needs_of(const lun_aggregate *aggregate, bool closing) {
   return aggregate->options.value ? needs | reading_needs(&aggregate->value) : needs;
 }
 
-lun_status lun_aggregate_choose(lun_aggregate *aggregate, lun_instance *instance, const lun_definition *definition, bool closing,
-                                lun_choice *out, lun_error *error) {
+lun_status lun_aggregate_choose(lun_aggregate *aggregate, lun_instance *instance, const lun_definition *definition,
+                                unsigned flags, lun_choice *out, lun_error *error) {
   *out = (lun_choice){ NULL, NULL };
   const Function *function = function_of(instance, definition);
   if (!function) return LUN_OK;
@@ -246,7 +246,7 @@ lun_status lun_aggregate_choose(lun_aggregate *aggregate, lun_instance *instance
   if (!plan) return lun_error_set(error, LUN_NO_MEMORY, "out of memory");
   plan->aggregate = aggregate;
   plan->function = function;
-  plan->closing = closing;
+  plan->closing = (flags & LUN_AGGREGATE_CLOSING) != 0;
   if (plan_bind(aggregate, plan) == VERDICT_NEVER) {
     free(plan);
     return LUN_OK;
@@ -255,7 +255,8 @@ lun_status lun_aggregate_choose(lun_aggregate *aggregate, lun_instance *instance
   plan->light.tell = counts ? light_count : light_any;
   plan->next = aggregate->plans;
   aggregate->plans = plan;
-  unsigned needs = needs_of(aggregate, closing);
+  unsigned needs = needs_of(aggregate, plan->closing);
+  if (flags & LUN_AGGREGATE_LATE) needs |= NEEDS_END;
   out->self = plan;
   out->listener = needs & NEEDS_END ? &end_listener : needs & NEEDS_RECORD ? &before_listener : &light_listener;
   return LUN_OK;
@@ -264,6 +265,7 @@ lun_status lun_aggregate_choose(lun_aggregate *aggregate, lun_instance *instance
 void lun_aggregate_needs(const lun_aggregate *aggregate, lun_attach_options *options) {
   unsigned open = needs_of(aggregate, false), close = needs_of(aggregate, true);
   if ((open | close) & NEEDS_TIME) options->time = true;
+  if (options->condition && lun_condition_is_late(options->condition)) open |= NEEDS_END, close |= NEEDS_END;
   if ((open & NEEDS_END && open & NEEDS_PARAMS) || (close & NEEDS_END && close & NEEDS_PARAMS)) options->params = true;
 }
 

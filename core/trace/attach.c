@@ -27,20 +27,29 @@ static bool grow_table(lun_attachment *attachment) {
   if (!table) return false;
   attachment->table = table;
   attachment->table_room = room ? room * 2 : 8;
-  for (size_t i = 0; i < room; i++)
-    if (old[i]) table[slot_of(attachment, (lun_choice){ old[i]->listener, old[i]->self })] = old[i];
+  for (size_t i = 0; i < room; i++) {
+    if (!old[i]) continue;
+    size_t slot = slot_of(attachment, (lun_choice){ old[i]->listener, old[i]->self });
+    while (table[slot]) slot = (slot + 1) & (attachment->table_room - 1);
+    table[slot] = old[i];
+  }
   free(old);
   return true;
 }
 
-static Choice *choice_of(lun_attachment *attachment, lun_choice answer) {
+/* `bound`: taken; such a choice is this function's alone, and in the table only to be found and freed. */
+static Choice *choice_of(lun_attachment *attachment, lun_choice answer, struct Bound *bound) {
   if (attachment->table_count * 2 >= attachment->table_room && !grow_table(attachment)) return NULL;
   size_t slot = slot_of(attachment, answer);
-  if (attachment->table[slot]) return attachment->table[slot];
+  if (attachment->condition) {
+    while (attachment->table[slot]) slot = (slot + 1) & (attachment->table_room - 1);
+  } else if (attachment->table[slot]) {
+    return attachment->table[slot];
+  }
   Choice *choice = calloc(1, sizeof *choice);
   if (!choice) return NULL;
-  *choice = (Choice){ .listener = answer.listener, .self = answer.self, .attachment = attachment,
-                      .silent = attachment->paused ? SILENT_PAUSED : 0 };
+  *choice = (Choice){ .listener = answer.listener, .self = answer.self, .attachment = attachment, .bound = bound,
+                      .silent = (attachment->paused ? SILENT_PAUSED : 0) | (attachment->condition ? SILENT_UNLESS : 0) };
   attachment->table[slot] = choice;
   attachment->table_count++;
   return choice;
@@ -48,7 +57,11 @@ static Choice *choice_of(lun_attachment *attachment, lun_choice answer) {
 
 /* ---- holding ---- */
 static void attachment_free(lun_attachment *attachment) {
-  for (size_t i = 0; i < attachment->table_room; i++) free(attachment->table[i]);
+  for (size_t i = 0; i < attachment->table_room; i++) {
+    if (attachment->table[i]) free(attachment->table[i]->bound);
+    free(attachment->table[i]);
+  }
+  condition_destroy(attachment->condition);
   free(attachment->table);
   free(attachment->factories);
   free(attachment->name);
@@ -93,7 +106,7 @@ static void set_seal(Set *set) {
   for (uint32_t i = 0; i < set->count; i++) {
     lun_attachment *attachment = set->choices[i]->attachment;
     if (begins_group(set, i)) attachment->holders++;
-    if (set->choices[i]->listener != &light_listener) set->is_light = false;
+    if (set->choices[i]->listener != &light_listener || attachment->condition) set->is_light = false;
     if (attachment->options.params) set->keeps |= KEEPS_PARAMS;
     if (begins_group(set, i) && attachment->options.time) set->timed++;
   }
@@ -131,7 +144,12 @@ static bool ask(lun_attachment *attachment, Instance *instance, Answers *answers
       const lun_factory_entry *entry = &attachment->factories[f];
       lun_choice choice = entry->factory(entry->context, function->definition, instance);
       if (!choice.listener) continue;
-      Answer answer = { function, choice_of(attachment, choice) };
+      struct Bound *bound = NULL;
+      bool never = false;
+      if (attachment->condition && !condition_bind(attachment->condition, function, &bound, &never)) return false;
+      if (never) continue;
+      Answer answer = { function, choice_of(attachment, choice, bound) };
+      if (!answer.choice) free(bound);
       if (!answer.choice || !vec_push(answers, answer)) return false;
     }
   }
@@ -248,6 +266,11 @@ static lun_attachment *attachment_create(Store *store, const lun_factory_entry *
   if (!attachment) return NULL;
   attachment->factories = calloc(count ? count : 1, sizeof *factories);
   if (options) attachment->options = *options;
+  if (condition_create(&attachment->options, &attachment->condition) != LUN_OK) {
+    attachment_free(attachment);
+    return NULL;
+  }
+  attachment->asks_at_end = attachment->condition && condition_is_late(attachment->condition);
   size_t size = attachment->options.name ? strlen(attachment->options.name) + 1 : 1;
   attachment->name = calloc(1, size);
   if (!attachment->factories || !attachment->name) {
@@ -355,6 +378,7 @@ void lun_attachment_detach(lun_attachment *attachment, unsigned flags) {
   if (attachment->detached) return;
   attachment->detached = true;
   attachment->dropped = (flags & LUN_DROP) != 0;
+  if (attachment->dropped) attachment->asks_at_end = true;
   if (attachment->dropped) silence_all(attachment, SILENT_MUTED);
   unlink_attachment(store->trace, attachment);
   /* A call that is being told now goes on with its set: only where a set cannot be replaced its choices fall silent. */

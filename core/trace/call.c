@@ -72,8 +72,8 @@ const uint64_t *lun_call_params(const lun_call *call) {
 }
 
 uint64_t lun_call_weight(const lun_call *call) {
-  (void)call;
-  return 1;
+  const lun_attachment *attachment = attachment_of(call);
+  return attachment && attachment->condition ? condition_weight(attachment->condition) : 1;
 }
 
 lun_attachment *lun_call_attachment(const lun_call *call) { return attachment_of(call); }

@@ -7,6 +7,14 @@
 
 #include "trace.h"
 
+/* With a condition it has a choice for each function. */
+static void mute(const lun_attachment *attachment, const Choice *choice) {
+  for (size_t i = 0; i < attachment->table_room; i++) {
+    Choice *same = attachment->table[i];
+    if (same && same->listener == choice->listener && same->self == choice->self) same->silent |= SILENT_MUTED;
+  }
+}
+
 /* Those that have failed in this event, told when it has been delivered to all. */
 static __attribute__((noinline, cold)) void settle_failures(Store *store, Record *record) {
   Trace *trace = trace_of(store);
@@ -15,7 +23,7 @@ static __attribute__((noinline, cold)) void settle_failures(Store *store, Record
   while (from > 0 && trace->failures.items[from - 1].record == record) from--;
   for (size_t i = from; i < trace->failures.count; i++) {
     Failure failure = trace->failures.items[i];
-    Choice *choice = ((const Set *)record->set)->choices[failure.index];
+    const Choice *choice = ((const Set *)record->set)->choices[failure.index];
     lun_attachment *attachment = choice->attachment;
     /* What report asks about its call is its own listener's. */
     record->current = failure.index;
@@ -33,7 +41,7 @@ static __attribute__((noinline, cold)) void settle_failures(Store *store, Record
       store->pending = 1;
       store_raise(store, FLAG_LISTENER);
     } else if (!(choice->silent & SILENT_MUTED)) {
-      choice->silent |= SILENT_MUTED;
+      mute(attachment, choice);
       attachment->muted++;
     }
     free(failure.message);
@@ -53,15 +61,31 @@ static __attribute__((noinline, cold)) bool is_at_work(const Store *store, const
   return false;
 }
 
+/* A choice that is muted, paused, or hears a call if its condition holds: late ones are told nothing before. */
+static __attribute__((noinline, cold)) void tell_unless(const Store *store, Record *record, uint32_t index,
+                                                        const Slot *params) {
+  const Choice *choice = ((const Set *)record->set)->choices[index];
+  lun_attachment *attachment = choice->attachment;
+  Hearing *hearing = &record->hearings[index];
+  if (choice->silent != SILENT_UNLESS || (store->runs != 1 && is_at_work(store, attachment))) return;
+  record->current = index;
+  hearing->heard = condition_begins(attachment->condition, choice->bound, record, params);
+  if (hearing->heard && choice->listener->before && !attachment->asks_at_end)
+    choice->listener->before(choice->self, record, params);
+  record->serial = 0;
+}
+
 static inline void tell_before(Store *store, Record *record, const Set *set, uint32_t index, const Slot *params) {
   const Choice *choice = set->choices[index];
   Hearing *hearing = &record->hearings[index];
   hearing->data = NULL;
   hearing->heard = !choice->silent && (LIKELY(store->runs == 1) || !is_at_work(store, choice->attachment));
-  if (!hearing->heard || !choice->listener->before) return;
-  record->current = index;
-  choice->listener->before(choice->self, record, params);
-  record->serial = 0;
+  if (UNLIKELY(choice->silent)) tell_unless(store, record, index, params);
+  else if (hearing->heard && choice->listener->before) {
+    record->current = index;
+    choice->listener->before(choice->self, record, params);
+    record->serial = 0;
+  }
 }
 
 static __attribute__((noinline)) void tell_others_before(Store *store, Record *record, const Set *set, const Slot *params) {
@@ -117,13 +141,26 @@ void dispatch_light(Store *store, Function *function, Slot *fp) {
   }
 }
 
-static inline bool still_hears(const Record *record, const Choice *choice, uint32_t index) {
-  return record->hearings[index].heard && LIKELY(!choice->attachment->dropped);
+/* Whether the end is told of a call that was heard: not where the attachment was dropped, or its condition does not hold. */
+static bool hears_end(Record *record, const Choice *choice, uint32_t index, const Slot *results) {
+  const lun_attachment *attachment = choice->attachment;
+  record->current = index;
+  return !attachment->dropped && condition_ends(attachment->condition, choice->bound, record, results);
+}
+
+static __attribute__((noinline, cold)) void tell_after_if(Record *record, uint32_t index, const Slot *results) {
+  const Choice *choice = ((const Set *)record->set)->choices[index];
+  if (hears_end(record, choice, index, results)) choice->listener->after(choice->self, record, results);
+  record->serial = 0;
 }
 
 static inline void tell_after(Record *record, const Set *set, uint32_t index, const Slot *results) {
   const Choice *choice = set->choices[index];
-  if (!choice->listener->after || !still_hears(record, choice, index)) return;
+  if (!choice->listener->after || !record->hearings[index].heard) return;
+  if (UNLIKELY(choice->attachment->asks_at_end)) {
+    tell_after_if(record, index, results);
+    return;
+  }
   record->current = index;
   choice->listener->after(choice->self, record, results);
   record->serial = 0;
@@ -131,9 +168,10 @@ static inline void tell_after(Record *record, const Set *set, uint32_t index, co
 
 static inline void tell_abort(Record *record, const Set *set, uint32_t index, const lun_error *error) {
   const Choice *choice = set->choices[index];
-  if (!choice->listener->abort || !still_hears(record, choice, index)) return;
+  if (!choice->listener->abort || !record->hearings[index].heard) return;
   record->current = index;
-  choice->listener->abort(choice->self, record, error);
+  if (!choice->attachment->asks_at_end || hears_end(record, choice, index, NULL))
+    choice->listener->abort(choice->self, record, error);
   record->serial = 0;
 }
 

@@ -6,8 +6,6 @@
 
 #include "tally.h"
 
-enum { CALLERS = 64 };
-
 typedef enum Form { FORM_COMPARE, FORM_AND, FORM_OR, FORM_NOT } Form;
 
 struct lun_predicate {
@@ -18,8 +16,17 @@ struct lun_predicate {
   lun_datum operands[2];
   char *text;               /* of the operand */
   lun_where *where;         /* GLOB of a function's or a caller's names … */
-  struct { const lun_definition *definition; bool fits; } callers[CALLERS]; /* … and what it said last */
+  Matches callers;          /* … asked of callers */
 };
+
+bool matches(Matches *asked, const lun_definition *definition) {
+  size_t place = (size_t)((uintptr_t)definition >> 4) % MATCHES;
+  if (asked->known[place].definition != definition) {
+    asked->known[place].fits = lun_where_match(asked->where, definition);
+    asked->known[place].definition = definition;
+  }
+  return asked->known[place].fits;
+}
 
 /* ---- readings ---- */
 bool reading_copy(lun_reading *out, const lun_reading *reading) {
@@ -175,8 +182,11 @@ static lun_status take_operand(lun_predicate *made, const lun_datum *right, lun_
   made->operands[0].as.text = made->text;
   if (made->comparison != LUN_COMPARE_GLOB) return LUN_OK;
   const char *pattern = made->text;
-  if (made->reading.source == LUN_SOURCE_NAME || made->reading.source == LUN_SOURCE_CALLER)
-    return lun_where_create(&pattern, 1, &made->where, error);
+  if (made->reading.source == LUN_SOURCE_NAME || made->reading.source == LUN_SOURCE_CALLER) {
+    lun_status status = lun_where_create(&pattern, 1, &made->where, error);
+    made->callers.where = made->where;
+    return status;
+  }
   return glob_valid(pattern, error) ? LUN_OK : LUN_USAGE;
 }
 
@@ -276,15 +286,8 @@ static bool compare(const lun_predicate *predicate, const lun_datum *left) {
 
 static bool caller_fits(const lun_predicate *predicate, const Event *event) {
   const lun_definition *caller = caller_of(event);
-  if (!caller) return false;
-  size_t place = (size_t)((uintptr_t)caller >> 4) % CALLERS;
   /* Only what is remembered changes. */
-  lun_predicate *memory = (lun_predicate *)predicate;
-  if (memory->callers[place].definition != caller) {
-    memory->callers[place].fits = lun_where_match(predicate->where, caller);
-    memory->callers[place].definition = caller;
-  }
-  return memory->callers[place].fits;
+  return caller && matches(&((lun_predicate *)predicate)->callers, caller);
 }
 
 /* `at` counts the readings, in the order of binding; those of a branch that is not taken are passed over. */

@@ -8,7 +8,6 @@
 #define LUN_TALLY_H
 
 #include <lunette/aggregate.h>
-#include <lunette/where.h>
 
 #include "trace.h"
 
@@ -20,6 +19,14 @@ typedef struct Event {
 } Event;
 
 /* ---- predicate.c ---- */
+enum { MATCHES = 64 };
+/* A where that is asked again and again, and what it said last. */
+typedef struct Matches {
+  const lun_where *where;
+  struct { const lun_definition *definition; bool fits; } known[MATCHES];
+} Matches;
+bool matches(Matches *asked, const lun_definition *definition);
+
 typedef enum Access { ACCESS_NONE, ACCESS_FIXED, ACCESS_PARAM, ACCESS_RESULT, ACCESS_OTHER } Access;
 typedef struct Reading {
   uint8_t access, source;

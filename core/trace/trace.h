@@ -11,7 +11,7 @@
 
 #include "engine.h"
 
-enum { SILENT_MUTED = 1, SILENT_PAUSED = 2 };
+enum { SILENT_MUTED = 1, SILENT_PAUSED = 2, SILENT_UNLESS = 4 };  /* UNLESS: its condition holds */
 enum { KEEPS_PARAMS = 1, KEEPS_TIMES = 2 };  /* of each call */
 
 /* Of an aggregation, for one function: what light_listener's choices have as their self. It is told of calls before they
@@ -22,12 +22,14 @@ struct LightPlan {
 };
 extern const lun_listener light_listener;
 
-/* One listener of one attachment; the same (listener, self) has the same choice for every function. */
+/* One listener of one attachment; the same (listener, self) has the same choice for every function, unless it has a
+ * condition. */
 typedef struct Choice {
   const lun_listener *listener;
   void *self;
   lun_attachment *attachment;
   uint8_t silent;           /* SILENT_…: not for new calls */
+  struct Bound *bound;      /* of a condition: to this function alone; owned */
 } Choice;
 
 /* A timed call's share of one attachment that asks for times; those of an attachment's open calls are a chain. */
@@ -70,7 +72,9 @@ struct lun_attachment {
   Span *span;               /* of its innermost open call, with times */
   uint64_t functions, errors, muted;
   uint32_t reporting;       /* its report at work */
+  struct Condition *condition;  /* owned, or NULL */
   bool detached, dropped, paused;
+  bool asks_at_end;         /* dropped, or its condition is late */
 };
 
 /* A listener that failed while an event was delivered. */
@@ -122,6 +126,19 @@ void times_begin(Store *store, Record *record);
 /* One attachment more, or less, that asks for times. */
 void times_wanted(Store *store, bool wanted);
 
+
+/* ---- condition.c ---- */
+/* A copy of what the options say, with the needs of it set in them. LUN_NO_MEMORY. */
+lun_status condition_create(lun_attach_options *options, struct Condition **out);
+void condition_destroy(struct Condition *condition);
+/* What it knows of a function; *never: it can hold for no call of it. False: no memory. */
+bool condition_bind(const struct Condition *condition, const Function *function, struct Bound **out, bool *never);
+/* At before: whether the call is to be heard, as far as it is known then. */
+bool condition_begins(struct Condition *condition, const struct Bound *bound, Record *record, const Slot *params);
+/* At the end of a call that was heard. */
+bool condition_ends(const struct Condition *condition, const struct Bound *bound, Record *record, const Slot *results);
+bool condition_is_late(const struct Condition *condition);
+uint64_t condition_weight(const struct Condition *condition);
 
 /* ---- where.c ---- */
 /* Whether a glob is well formed, and whether a text fits one that is. */

@@ -31,9 +31,15 @@ static int no_callbacks(lua_State *L, int index) {
   return luaL_error(L, "a listener needs one of before, after, abort");
 }
 
+static int too_late_for_before(lua_State *L) {
+  return luaL_error(L, "a where with min_time, or with a when that reads a result or a time, is judged when a call ends: "
+                    "its listener can't have a before");
+}
+
 static void read_callbacks(lua_State *L, Attachment *attachment, Listener *listener, int index) {
   Session *session = attachment->head.session;
   if (lua_type(L, index) == LUA_TFUNCTION) {
+    if (attachment->is_late) too_late_for_before(L);
     lua_pushvalue(L, index);
     listener->before = session_anchor(L, session);
     return;
@@ -42,6 +48,7 @@ static void read_callbacks(lua_State *L, Attachment *attachment, Listener *liste
   listener->after = field_anchor(L, session, index, "after");
   listener->abort = field_anchor(L, session, index, "abort");
   if (listener->before == LUA_NOREF && listener->after == LUA_NOREF && listener->abort == LUA_NOREF) no_callbacks(L, index);
+  if (listener->before != LUA_NOREF && attachment->is_late) too_late_for_before(L);
 }
 
 static Listener *listener_new(lua_State *L, Attachment *attachment) {
@@ -104,9 +111,8 @@ static void answer_aggregate(lua_State *L, Asking *asking, lun_aggregate *aggreg
   if (needs.time && !attachment->has_time) luaL_error(L, "this aggregation takes times: the factory needs the option time=true");
   if (needs.params && !attachment->has_params)
     luaL_error(L, "this aggregation reads arguments at the end of calls: the factory needs the option params=true");
-  if (lun_aggregate_choose(aggregate, asking->instance, asking->definition, asking->member->closing, &asking->answer, &error) ==
-      LUN_OK)
-    return;
+  unsigned flags = (asking->member->closing ? LUN_AGGREGATE_CLOSING : 0) | (attachment->is_late ? LUN_AGGREGATE_LATE : 0);
+  if (lun_aggregate_choose(aggregate, asking->instance, asking->definition, flags, &asking->answer, &error) == LUN_OK) return;
   lua_pushstring(L, error.message);
   lun_error_clear(&error);
   lua_error(L);
@@ -221,6 +227,8 @@ static void release(void *context) {
     lun_aggregate_destroy(attachment->members[i].aggregate);
   }
   free(attachment->members);
+  call_where_drop(attachment->asked);
+  attachment->asked = NULL;
   attachment->members = NULL;
   attachment->member_count = 0;
   session_unanchor(session, attachment->on_error);
@@ -268,11 +276,22 @@ static bool option(lua_State *L, int index, const char *name) {
   return value;
 }
 
+/* What the where on top asks of calls is the attachment's: all members have the same where. */
+static void take_calls(lua_State *L, Attachment *attachment) {
+  if (attachment->asked || !where_calls(L, -1)) return;
+  attachment->asked = where_calls(L, -1);
+  attachment->asked->holders++;
+  attachment->is_late = lun_condition_is_late(&attachment->asked->condition);
+}
+
 /* Reads {where=, factory=} or {where=, listener=}, on top of L. */
 static void read_member(lua_State *L, Member *member) {
   int index = lua_gettop(L);
   Session *session = member->attachment->head.session;
-  if (lua_getfield(L, index, "where") != LUA_TNIL) member->where = session_anchor(L, session);
+  if (lua_getfield(L, index, "where") != LUA_TNIL) {
+    take_calls(L, member->attachment);
+    member->where = session_anchor(L, session);
+  }
   if (lua_getfield(L, index, "factory") != LUA_TNIL) {
     if (lua_type(L, -1) != LUA_TFUNCTION) luaL_error(L, "a factory (a function) expected, got %s", luaL_typename(L, -1));
     member->factory = session_anchor(L, session);
@@ -321,6 +340,7 @@ static int prepare(lua_State *L) {
   options->params = option(L, 3, "params");
   options->reentrant = option(L, 3, "reentrant");
   options->time = option(L, 3, "time");
+  if (attachment->asked) options->condition = &attachment->asked->condition;
   for (size_t i = 0; i < attachment->member_count; i++)
     if (attachment->members[i].aggregate) lun_aggregate_needs(attachment->members[i].aggregate, options);
   attachment->has_params = options->params;

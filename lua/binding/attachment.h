@@ -38,6 +38,8 @@ struct Attachment {
   int self, problem, known;  /* anchors: the userdata; a factory's error; Lua listener → Listener */
   int on_error;              /* anchor of a function, or LUA_NOREF */
   bool attaching, has_problem, released;
+  CallWhere *asked;          /* held; NULL: its where asks nothing of calls */
+  bool is_late;              /* and its listeners are told at the end of calls */
   bool has_params, has_time; /* its options */
   bool stops;                /* a failure ends the run, and mutes nobody */
   uint64_t calls;

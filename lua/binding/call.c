@@ -139,6 +139,11 @@ static int get_entry(lua_State *L) {
   return 1;
 }
 
+static int get_weight(lua_State *L) {
+  lua_pushinteger(L, (lua_Integer)lun_call_weight(box_check(L)->call));
+  return 1;
+}
+
 static int get_is_host(lua_State *L) {
   lua_pushboolean(L, lun_definition_is_host(lun_call_definition(box_check(L)->call)));
   return 1;
@@ -347,7 +352,7 @@ static const Field fields[] = {
   { "caller", get_caller, NULL },     { "entry", get_entry, NULL },       { "is_host", get_is_host, NULL },
   { "data", get_data, set_data },     { "memory", get_memory, NULL },     { "tail", get_tail, NULL },
   { "tail_of", get_tail_of, NULL },   { "time", get_time, NULL },         { "elapsed", get_elapsed, NULL },
-  { "self_time", get_self_time, NULL },
+  { "self_time", get_self_time, NULL },  { "weight", get_weight, NULL },
   { NULL, NULL, NULL },
 };
 static const luaL_Reg methods[] = {

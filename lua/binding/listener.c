@@ -227,8 +227,23 @@ static void hear_abort(void *self, lun_call *call, const lun_error *error) {
   box_put(session, &attachment->boxes, box);
 }
 
+/* Of attachments that judge a call when it ends: nothing was told before. */
+static void hear_late_after(void *self, lun_call *call, const uint64_t *results) {
+  ((Listener *)self)->attachment->calls++;
+  *lun_call_data(call) = &heard_mark;
+  hear_after(self, call, results);
+}
+
+static void hear_late_abort(void *self, lun_call *call, const lun_error *error) {
+  ((Listener *)self)->attachment->calls++;
+  *lun_call_data(call) = &heard_mark;
+  hear_abort(self, call, error);
+}
+
 const lun_listener *listener_kind(const Listener *listener) {
+  static const lun_listener late = { NULL, hear_late_after, hear_late_abort };
   static const lun_listener before_only = { hear_before_only, NULL, NULL };
   static const lun_listener whole = { hear_before, hear_after, hear_abort };
+  if (listener->attachment->is_late) return &late;
   return listener->after == LUA_NOREF && listener->abort == LUA_NOREF ? &before_only : &whole;
 }

@@ -206,6 +206,17 @@ lun_aggregate *aggregation_to(lua_State *L, int index);
 /* The predicate that the table at `index` describes: the caller's. Raises. */
 lun_predicate *predicate_read(lua_State *L, int index);
 
+/* What a where asks of each call: outside of Lua's memory, since attachments may outlive its object. */
+typedef struct CallWhere {
+  int holders;
+  lun_condition condition;
+  lun_where *caller, *under;
+  lun_predicate *when;
+} CallWhere;
+/* Of the where at `index`; NULL: it asks nothing of calls, or it is none. */
+CallWhere *where_calls(lua_State *L, int index);
+void call_where_drop(CallWhere *calls); /* NULL is ignored */
+
 /* ---- values (values.c) ---- */
 uint32_t slots_count(const lun_type *types, uint32_t count);
 /* True while all types are numbers, which are pushed without need of memory. */

@@ -2,10 +2,15 @@
 /* A where from Lua: a pattern, a list of patterns, or a table of conditions that must all hold:
  *
  *     { name = pattern or list, module = glob, import = true or glob, export = true or glob, host = true or false,
- *       index = 12 or {10, 20} }
+ *       index = 12 or {10, 20},
+ *       caller = pattern or list, under = pattern or list, depth = 3 or {1, 5}, when = predicate, sample = 100, seed = 7,
+ *       min_time = "1ms" or ns }
+ *
+ * Those of the last lines are asked for each call: they go to the attachment as its lun_condition.
  *
  * A function is a where, too; it is asked as it is. */
 #include <limits.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "objects.h"
@@ -21,15 +26,13 @@ typedef struct WhereObject {
   const char *module;                  /* a glob; user value 2 keeps it */
   bool has_index;
   lua_Integer first, last;
+  CallWhere *calls;                    /* NULL: nothing is asked of calls */
 } WhereObject;
 
 /* ---- making ---- */
-static void add_patterns(lua_State *L, WhereObject *object, const char *const *patterns, size_t count) {
+static void make_patterns(lua_State *L, lun_where **out, const char *const *patterns, size_t count) {
   lun_error error = LUN_ERROR_INIT;
-  if (lun_where_create(patterns, count, &object->patterns[object->count], &error) == LUN_OK) {
-    object->count++;
-    return;
-  }
+  if (lun_where_create(patterns, count, out, &error) == LUN_OK) return;
   lua_pushstring(L, error.message);
   lun_error_clear(&error);
   lua_error(L);
@@ -44,12 +47,12 @@ static const char *read_pattern(lua_State *L, int index, const char *prefix, con
 }
 
 /* A pattern or a list of them, at `index`; `prefix` stands before each ("import:"). */
-static void read_patterns(lua_State *L, WhereObject *object, int index, const char *prefix, const char *what) {
+static void read_where(lua_State *L, lun_where **out, int index, const char *prefix, const char *what) {
   const char **patterns;
   size_t count;
   if (lua_type(L, index) == LUA_TSTRING) {
     const char *pattern = read_pattern(L, index, prefix, what);
-    add_patterns(L, object, &pattern, 1);
+    make_patterns(L, out, &pattern, 1);
     return;
   }
   if (lua_type(L, index) != LUA_TTABLE)
@@ -62,7 +65,12 @@ static void read_patterns(lua_State *L, WhereObject *object, int index, const ch
       luaL_error(L, "%s: pattern %d is a %s, not a string", what, (int)i + 1, luaL_typename(L, -1));
     patterns[i] = read_pattern(L, lua_gettop(L), prefix, what);
   }
-  add_patterns(L, object, patterns, count);
+  make_patterns(L, out, patterns, count);
+}
+
+static void read_patterns(lua_State *L, WhereObject *object, int index, const char *prefix, const char *what) {
+  read_where(L, &object->patterns[object->count], index, prefix, what);
+  object->count++;
 }
 
 /* true, false, or a pattern under the prefix. */
@@ -85,8 +93,91 @@ static void read_index(lua_State *L, WhereObject *object, int index) {
   }
 }
 
+/* ---- what is asked of calls ---- */
+void call_where_drop(CallWhere *calls) {
+  if (!calls || --calls->holders > 0) return;
+  lun_where_destroy(calls->caller);
+  lun_where_destroy(calls->under);
+  lun_predicate_destroy(calls->when);
+  free(calls);
+}
+
+CallWhere *where_calls(lua_State *L, int index) {
+  const WhereObject *object = object_to(L, index, &where_class);
+  return object ? object->calls : NULL;
+}
+
+static uint64_t read_count(lua_State *L, int index, const char *what, lua_Integer least) {
+  if (!lua_isinteger(L, index) || lua_tointeger(L, index) < least)
+    luaL_error(L, "%s: a whole number from %I expected", what, (LUAI_UACINT)least);
+  return (uint64_t)lua_tointeger(L, index);
+}
+
+/* A number of ns, or a text with a unit: "500us", "1.5ms". */
+static uint64_t read_duration(lua_State *L, int index, const char *what) {
+  static const struct { const char *name; double ns; } units[] = { { "ns", 1 }, { "us", 1e3 }, { "ms", 1e6 }, { "s", 1e9 } };
+  char *end = NULL;
+  if (lua_type(L, index) != LUA_TSTRING) return read_count(L, index, what, 1);
+  double value = strtod(lua_tostring(L, index), &end);
+  for (size_t i = 0; i < sizeof units / sizeof *units; i++) {
+    double ns = value * units[i].ns;
+    if (strcmp(end, units[i].name) == 0 && ns >= 1 && ns < 9e18) return (uint64_t)ns;
+  }
+  return (uint64_t)luaL_error(L, "%s: a duration expected, as \"500us\" or a number of ns, got \"%s\"", what,
+                              lua_tostring(L, index));
+}
+
+static void read_depth(lua_State *L, lun_condition *condition, int index) {
+  condition->has_depth = true;
+  if (lua_type(L, index) == LUA_TTABLE) {
+    lua_geti(L, index, 1);
+    lua_geti(L, index, 2);
+    uint64_t from = read_count(L, -2, "where.depth", 0), to = read_count(L, -1, "where.depth", 0);
+    condition->depth_from = from < UINT32_MAX ? (uint32_t)from : UINT32_MAX;
+    condition->depth_to = to < UINT32_MAX ? (uint32_t)to : UINT32_MAX;
+  } else {
+    condition->depth_from = condition->depth_to = (uint32_t)read_count(L, index, "where.depth", 0);
+  }
+}
+
+static void read_call_condition(lua_State *L, CallWhere *calls, const char *key, int index) {
+  lun_condition *condition = &calls->condition;
+  if (strcmp(key, "caller") == 0) {
+    read_where(L, &calls->caller, index, "", "where.caller");
+    condition->caller = calls->caller;
+  } else if (strcmp(key, "under") == 0) {
+    read_where(L, &calls->under, index, "", "where.under");
+    condition->under = calls->under;
+  } else if (strcmp(key, "depth") == 0) {
+    read_depth(L, condition, index);
+  } else if (strcmp(key, "when") == 0) {
+    condition->when = calls->when = predicate_read(L, index);
+  } else if (strcmp(key, "sample") == 0) {
+    condition->sample = read_count(L, index, "where.sample", 1);
+  } else if (strcmp(key, "seed") == 0) {
+    condition->seed = read_count(L, index, "where.seed", 1);
+  } else {
+    condition->min_time_ns = read_duration(L, index, "where.min_time");
+  }
+}
+
+static bool is_call_condition(const char *key) {
+  static const char *const keys[] = { "caller", "under", "depth", "when", "sample", "seed", "min_time" };
+  for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
+    if (strcmp(keys[i], key) == 0) return true;
+  return false;
+}
+
+static CallWhere *calls_of(lua_State *L, WhereObject *object) {
+  if (!object->calls) object->calls = calloc(1, sizeof *object->calls);
+  if (!object->calls) luaL_error(L, "not enough memory");
+  if (object->calls->holders == 0) object->calls->holders = 1;
+  return object->calls;
+}
+
 static void read_condition(lua_State *L, WhereObject *object, int self, const char *key, int index) {
-  static const char *const keys[] = { "name", "module", "import", "export", "host", "index" };
+  static const char *const keys[] = { "name", "module", "import", "export", "host", "index", "caller", "under", "depth", "when",
+                                      "sample", "seed", "min_time" };
   const char *nearest;
   if (strcmp(key, "name") == 0) {
     read_patterns(L, object, index, "", "where.name");
@@ -105,6 +196,8 @@ static void read_condition(lua_State *L, WhereObject *object, int self, const ch
     object->host = lua_toboolean(L, index) ? WISH_YES : WISH_NO;
   } else if (strcmp(key, "index") == 0) {
     read_index(L, object, index);
+  } else if (is_call_condition(key)) {
+    read_call_condition(L, calls_of(L, object), key, index);
   } else {
     nearest = lun_nearest(key, keys, sizeof keys / sizeof *keys);
     luaL_error(L, nearest ? "where.%s: no such field; did you mean '%s'?" : "where.%s: no such field", key, nearest);
@@ -143,6 +236,8 @@ static int where_gc(lua_State *L) {
   if (!object) return 0;
   for (size_t i = 0; i < object->count; i++) lun_where_destroy(object->patterns[i]);
   object->count = 0;
+  call_where_drop(object->calls);
+  object->calls = NULL;
   return 0;
 }
 

@@ -30,6 +30,8 @@ api.rows = {
   -- listening
   { "lunette.on", "(where, listener [, options]) -> attachment",
     "listens to functions; a listener is {before=, after=, abort=}, a function, which is before, or an aggregation; "
+      .. "a where: a pattern, a list, a function of the definition, {name=, module=, import=, export=, host=, index={10, 20}} and, "
+      .. "asked of each call in C, {caller=, under=, depth={1, 5}, when=predicate, sample=100, seed=, min_time=\"1ms\"}; "
       .. "options: name= on_error=\"report\"|\"stop\"|f params=true reentrant=true time=true" },
   { "lunette.factory", "(function(definition) … return listener or nil end [, options]) -> attachment",
     "asks once for each function which listener it gets; options: where= and those of lunette.on" },
@@ -220,6 +222,7 @@ api.rows = {
   { "call.is_host", "boolean", "whether it is a host function" },
   { "call.data", "value", "a place of the listener's own, nil at first, from before to after or abort" },
   { "call.time", "integer", "the moment of the event, in ns of a monotonic clock; with time=true" },
+  { "call.weight", "integer", "how many calls it stands for: with a where that samples, one in so many" },
   { "call.elapsed", "integer", "in after and abort: ns the call took, less the time spent in listeners; with time=true" },
   { "call.self_time", "integer", "the same less the calls in it that this attachment heard; with time=true" },
   { "call.memory", "memory | nil", "memory 0 of call.instance" },

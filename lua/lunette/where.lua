@@ -14,6 +14,7 @@ end
 --- As it was written, in quotes.
 function where.printed(wanted)
   if type(wanted) ~= "table" then return '"' .. tostring(wanted) .. '"' end
+  if getmetatable(wanted) then return tostring(wanted) end
   local parts = {}
   for key, part in pairs(wanted) do parts[#parts + 1] = (type(key) == "string" and key .. "=" or "") .. where.printed(part) end
   table.sort(parts)

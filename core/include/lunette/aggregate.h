@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Counting in C: what a call's values are, when they count, and aggregations that keep sums of them by key. An aggregation
- * is a listener that enters no embedder's code: lun_aggregate_choose answers a factory with it.
+/* Counting in C: aggregations keep sums of calls' values by key. An aggregation is a listener that enters no embedder's code:
+ * lun_aggregate_choose answers a factory with it.
  *
  *     lun_reading size = { .source = LUN_SOURCE_ARG };                    the first argument
  *     lun_aggregate_options options = { .kind = LUN_AGGREGATE_HIST, .value = &size };
@@ -14,66 +14,12 @@
 #ifndef LUNETTE_AGGREGATE_H
 #define LUNETTE_AGGREGATE_H
 
-#include <lunette/listener.h>
+#include <lunette/predicate.h>
 
 #ifdef __cplusplus
 extern "C" {
 #endif
 
-/* ---- values ---- */
-typedef enum lun_source {
-  LUN_SOURCE_ARG,          /* a param: by its name, or by its index from 0 */
-  LUN_SOURCE_RESULT,       /* by its index from 0 */
-  LUN_SOURCE_ELAPSED,      /* ns; of the whole call … */
-  LUN_SOURCE_SELF_TIME,    /* … less the calls in it that the same attachment hears */
-  LUN_SOURCE_STACK_DEPTH,
-  LUN_SOURCE_MEMORY_SIZE,  /* bytes of memory 0 of the call's instance */
-  LUN_SOURCE_NAME,         /* texts: the function's name, its caller's ("(host)": none), its module's, its instance's */
-  LUN_SOURCE_CALLER,
-  LUN_SOURCE_MODULE,
-  LUN_SOURCE_INSTANCE,
-  LUN_SOURCE_COUNT
-} lun_source;
-
-typedef struct lun_reading {
-  lun_source source;
-  const char *name;        /* LUN_SOURCE_ARG; NULL: by index. Copied by whoever is given it */
-  uint32_t index;
-  bool is_unsigned;        /* an i32 or i64 is taken as unsigned; above 2^63 it becomes a number */
-} lun_reading;
-
-/* A value: i32 and i64 are integers, f32 and f64 numbers. */
-typedef enum lun_datum_kind { LUN_DATUM_NONE, LUN_DATUM_INTEGER, LUN_DATUM_NUMBER, LUN_DATUM_TEXT } lun_datum_kind;
-typedef struct lun_datum {
-  lun_datum_kind kind;
-  union {
-    int64_t integer;
-    double number;
-    const char *text;
-  } as;
-} lun_datum;
-
-/* ---- predicates: a tree of comparisons ---- */
-typedef struct lun_predicate lun_predicate;
-
-typedef enum lun_comparison {
-  LUN_COMPARE_GT, LUN_COMPARE_GE, LUN_COMPARE_LT, LUN_COMPARE_LE, LUN_COMPARE_EQ, LUN_COMPARE_NE,
-  LUN_COMPARE_BETWEEN,     /* from right[0] to right[1], both included */
-  LUN_COMPARE_HAS,         /* all bits of the integer are set */
-  LUN_COMPARE_GLOB         /* a text matches; of LUN_SOURCE_CALLER any of the caller's names, by any pattern of <lunette/where.h> */
-} lun_comparison;
-
-/* False for every call that does not give the value. `right` is one datum, with BETWEEN two; it is copied. LUN_USAGE: a kind
- * that the comparison does not take, or a pattern that is none. */
-LUN_API LUN_MUST_CHECK lun_status lun_predicate_compare(const lun_reading *reading, lun_comparison comparison,
-                                                        const lun_datum *right, lun_predicate **out, lun_error *error);
-/* Both take what they are given, also when they fail. */
-LUN_API LUN_MUST_CHECK lun_status lun_predicate_join(lun_predicate *left, lun_predicate *right, bool either, lun_predicate **out,
-                                                     lun_error *error);
-LUN_API LUN_MUST_CHECK lun_status lun_predicate_not(lun_predicate *predicate, lun_predicate **out, lun_error *error);
-LUN_API void lun_predicate_destroy(lun_predicate *predicate);  /* NULL is ignored */
-
-/* ---- aggregations ---- */
 typedef struct lun_aggregate lun_aggregate;
 
 typedef enum lun_aggregate_kind {
@@ -117,12 +63,14 @@ LUN_API LUN_MUST_CHECK lun_status lun_aggregate_create(const lun_aggregate_optio
 LUN_API void lun_aggregate_destroy(lun_aggregate *aggregate);
 LUN_API void lun_aggregate_retain(lun_aggregate *aggregate);
 
+#define LUN_AGGREGATE_CLOSING 1u /* the other side of a BALANCE */
+#define LUN_AGGREGATE_LATE 2u    /* count at the end of calls: the attachment's condition is late */
 /* For a factory: the choice for this function; none where the predicate can hold for no call of it. Whoever attaches keeps a
- * hold until the attachment is released. `closing`: the other side of a BALANCE. */
+ * hold until the attachment is released. */
 LUN_API LUN_MUST_CHECK lun_status lun_aggregate_choose(lun_aggregate *aggregate, lun_instance *instance,
-                                                       const lun_definition *definition, bool closing, lun_choice *out,
+                                                       const lun_definition *definition, unsigned flags, lun_choice *out,
                                                        lun_error *error);
-/* Sets the options (params, time) that an attachment of it has to have. */
+/* Sets the options (params, time) that an attachment of it has to have; their condition stands there already. */
 LUN_API void lun_aggregate_needs(const lun_aggregate *aggregate, lun_attach_options *options);
 LUN_API lun_aggregate_kind lun_aggregate_kind_of(const lun_aggregate *aggregate);
 /* Whether its value is a time in ns. */

@@ -38,6 +38,7 @@ typedef struct lun_choice {
 typedef lun_choice (*lun_factory)(void *context, const lun_definition *definition, lun_instance *instance);
 
 typedef struct lun_attachment lun_attachment;
+typedef struct lun_condition lun_condition;  /* see predicate.h */
 
 /* What to do when a listener fails (lun_call_fail). */
 typedef enum lun_on_error {
@@ -54,6 +55,9 @@ typedef struct lun_attach_options {
   bool params;             /* keep params: lun_call_params works in after and abort */
   bool reentrant;          /* also hear calls that its own callbacks make */
   bool time;               /* take times: lun_call_time and its fellows work; two readings of the clock per event */
+  /* Hear those calls alone for which it holds; NULL: all. It is copied; its wheres and its predicate must outlive the attachment
+   * (until release). What it has to know of a call (params, time) is asked for by itself. */
+  const lun_condition *condition;
   lun_instance *instance;  /* only this one; NULL: all */
   /* Once, when nothing of the attachment can be called any more. */
   void (*release)(void *context);

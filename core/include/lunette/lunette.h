@@ -11,6 +11,7 @@
 #include <lunette/module.h>
 #include <lunette/output.h>
 #include <lunette/pairing.h>
+#include <lunette/predicate.h>
 #include <lunette/stack.h>
 #include <lunette/status.h>
 #include <lunette/store.h>
