@@ -106,6 +106,7 @@ static void set_seal(Set *set) {
   for (uint32_t i = 0; i < set->count; i++) {
     lun_attachment *attachment = set->choices[i]->attachment;
     if (begins_group(set, i)) attachment->holders++;
+    if (set->choices[i]->listener->before || attachment->condition) set->tells_before = true;
     if (set->choices[i]->listener != &light_listener || attachment->condition) set->is_light = false;
     if (attachment->options.params) set->keeps |= KEEPS_PARAMS;
     if (begins_group(set, i) && attachment->options.time) set->timed++;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Times, for attachments that ask: the clock is read once before an event's first callback and once after its last. While
- * nobody on the store asks, none of this is entered: the hooks of dispatch.c are the store's.
+ * nobody on the store asks, none of this is entered: the hooks of dispatch.c are the store's. A before that nobody is told
+ * costs one reading.
  *
  * Guest time stands still while an event is told, whoever is told it: watched_ns is what the monotonic clock is ahead. A call
  * that a callback makes has times of its own, and is charged to none of the calls that were open around the callback. */
@@ -65,7 +66,18 @@ static void end_spans(const Trace *trace, Times *times) {
 }
 
 /* ---- events ---- */
+/* Nobody is told of the call before it ends: one reading does, the last thing before it begins. */
+static bool enter_untold(Store *store, Function *function, Slot *fp) {
+  if (!dispatch_enter(store, function, fp)) return false;
+  Times *times = times_of(store->record);
+  if (!times) return true;
+  begin_spans(store->record, times);
+  times->start = clock_monotonic_ns() - store->watched_ns;
+  return true;
+}
+
 static bool enter(Store *store, Function *function, Slot *fp) {
+  if (!((const Set *)function->set)->tells_before) return enter_untold(store, function, fp);
   Stopped stopped = clock_stop(store);
   trace_of(store)->moment = stopped.moment;
   trace_of(store)->fence = store->last_id + 1;

@@ -55,6 +55,7 @@ typedef struct Set {
   uint32_t timed;           /* attachments in it that ask for times */
   uint8_t keeps;            /* KEEPS_… */
   bool is_light;            /* light_listener alone */
+  bool tells_before;        /* somebody may be told a before, or asked whether to hear the call */
   Choice *choices[];        /* those of one attachment stand together */
 } Set;
 

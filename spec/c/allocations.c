@@ -75,7 +75,8 @@ typedef struct Work {
   lun_tag *tag;
   lun_instance *instance;
   lun_where *where;
-  lun_attachment *attachment;
+  lun_attachment *attachment, *counting;
+  lun_aggregate *aggregate;
   lun_error error;
   long open;             /* calls that were heard and have not ended */
 } Work;
@@ -169,6 +170,50 @@ static lun_status import_all(Work *work) {
   return status;
 }
 
+/* ---- an aggregation, under a condition ---- */
+static lun_choice choose_aggregate(void *context, const lun_definition *definition, lun_instance *instance) {
+  lun_choice choice;
+  if (lun_aggregate_choose(context, instance, definition, 0, &choice, NULL) != LUN_OK) choice.listener = NULL;
+  return choice;
+}
+
+static void give_back(void *context) { lun_aggregate_destroy(context); }
+
+static lun_status aggregate_create(lun_aggregate **out, lun_error *error) {
+  const lun_reading name = { .source = LUN_SOURCE_NAME }, first = { .source = LUN_SOURCE_ARG, .name = "n" };
+  const lun_datum none = { LUN_DATUM_INTEGER, { .integer = -1 } }, text = { LUN_DATUM_TEXT, { .text = "*" } };
+  lun_predicate *number = NULL, *named = NULL, *both = NULL;
+  lun_status status = lun_predicate_compare(&first, LUN_COMPARE_NE, &none, &number, error);
+  if (status == LUN_OK) status = lun_predicate_compare(&name, LUN_COMPARE_GLOB, &text, &named, error);
+  if (status != LUN_OK) lun_predicate_destroy(number);
+  if (status == LUN_OK) status = lun_predicate_join(number, named, true, &both, error);
+  if (status != LUN_OK) return status;
+  const lun_aggregate_options options = { .kind = LUN_AGGREGATE_QUANTILE, .keys = &name, .key_count = 1, .value = &first,
+                                          .when = both };
+  return lun_aggregate_create(&options, out, error);
+}
+
+static lun_status attach_aggregate(Work *work) {
+  const lun_condition condition = { .under = work->where, .has_depth = true, .depth_to = 1000 };
+  lun_attach_options options = { .condition = &condition, .release = give_back };
+  lun_status status = aggregate_create(&work->aggregate, &work->error);
+  if (status != LUN_OK) return status;
+  lun_aggregate_needs(work->aggregate, &options);
+  lun_aggregate_retain(work->aggregate);
+  status = lun_store_attach(work->store, choose_aggregate, work->aggregate, &options, &work->counting, &work->error);
+  if (status != LUN_OK) lun_aggregate_destroy(work->aggregate);
+  return status;
+}
+
+/* Adds up what was counted with what another has. What lacks memory is left out, and counted. */
+static lun_status merge(Work *work) {
+  lun_aggregate *sum = NULL;
+  lun_status status = work->aggregate ? aggregate_create(&sum, &work->error) : LUN_OK;
+  if (sum) status = lun_aggregate_merge(sum, work->aggregate, &work->error);
+  lun_aggregate_destroy(sum);
+  return status;
+}
+
 static lun_status load(Work *work) {
   static const char *const patterns[] = { "*", "!leaf" };
   lun_error *error = &work->error;
@@ -176,6 +221,7 @@ static lun_status load(Work *work) {
   if (status == LUN_OK) status = lun_where_create(patterns, 2, &work->where, error);
   if (status == LUN_OK) status = import_all(work);
   if (status == LUN_OK) status = attach(work, &work->attachment, error);
+  if (status == LUN_OK) status = attach_aggregate(work);
   if (status == LUN_OK) status = lun_instance_create(work->store, work->module, work->imports, NULL, &work->instance, error);
   return status;
 }
@@ -237,6 +283,7 @@ static lun_status work_do(lun_store *store, char *text, size_t room) {
   lun_status status = load(&work);
   if (status == LUN_OK) status = run(&work);
   if (status == LUN_OK && debugged_size) status = symbols(&work);
+  if (status == LUN_OK) status = merge(&work);
   if (status != LUN_OK && work.error.kind != status) status = LUN_USAGE;
   snprintf(text, room, "%s: %s", lun_status_name(status), work.error.message);
   if (work.open != 0) {
@@ -244,6 +291,8 @@ static lun_status work_do(lun_store *store, char *text, size_t room) {
     snprintf(text, room, "%ld calls have no end", work.open);
   }
   if (work.attachment) lun_attachment_detach(work.attachment, 0);
+  if (work.counting) lun_attachment_detach(work.counting, 0);
+  lun_aggregate_destroy(work.aggregate);
   if (work.instance) lun_instance_close(work.instance);
   lun_imports_destroy(work.imports);
   lun_where_destroy(work.where);

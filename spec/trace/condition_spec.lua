@@ -140,7 +140,9 @@ describe("a where", function()
       local app = open()
       local list, weight = {}, 0
       local count = app.lunette.count()
-      app.lunette.on({ name = "leaf", sample = 10, seed = seed }, function(call, n) list[#list + 1], weight = n, call.weight end)
+      app.lunette.on({ name = "leaf", sample = 10, seed = seed }, function(call, n)
+        list[#list + 1], weight = n, call.weight
+      end)
       app.lunette.on({ name = "leaf", sample = 10, seed = seed }, count)
       for n = 1, 5000 do app.call("leaf", n) end
       assert.equal(10, weight)
@@ -199,7 +201,8 @@ describe("a where", function()
   local wrong = {
     { { min_time = "1ms" }, "its listener can't have a before" },
     { { min_time = "soon" }, "where.min_time: a duration expected, as \"500us\" or a number of ns, got \"soon\"" },
-    { { sample = 0 }, "where.sample: a whole number from 1 expected" }, { { depth = "x" }, "where.depth: a whole number from 0" },
+    { { sample = 0 }, "where.sample: a whole number from 1 expected" },
+    { { depth = "x" }, "where.depth: a whole number from 0 expected" },
     { { caller = 3 }, "where.caller: a pattern or a list of patterns expected, got number" },
     { { under = "[a" }, "this [ has no ]" }, { { when = 3 }, "table expected, got number" },
     { { smaple = 3 }, "where.smaple: no such field; did you mean 'sample'?" },
