@@ -382,7 +382,8 @@ static void finish_return(Translator *t, uint32_t word) {
   t->label_branches.count = 0;
 }
 
-void emit_leave(Translator *t) {
+/* Before what ends this frame, where frames are counted. A tail call does it by itself. */
+static void emit_leave(Translator *t) {
   if (t->instance->max_depth) emit(t, CODE_LEAVE, 0, 0, 0);
 }
 

@@ -446,6 +446,7 @@ static __attribute__((noinline)) Slot *tail_frame(const Word *record, Slot *fp, 
     bridge->instance = instance_at(ret);
     ret = bridge_word;
   }
+  if (UNLIKELY(owner->instance->max_depth != 0)) store->depth--; /* what takes the place counts itself */
   memmove(base, fp + record->delta, callee->type->type.param_slots * sizeof *base);
   frame[-2] = caller;
   frame[-1] = of_pointer(ret);

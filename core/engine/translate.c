@@ -345,7 +345,6 @@ static void finish_tail_call(Translator *t, const FunctionType *type) {
 static void translate_return_call(Translator *t, uint32_t index) {
   Function *callee = t->instance->functions[index];
   settle(t, callee->type->type.signature.param_count);
-  emit_leave(t);
   mark_offset(t);
   uint32_t word = emit(t, CODE_RETURN_CALL, 0, 0, 0);
   if (!t->failed) t->code.items[word].callee = callee;
@@ -358,7 +357,6 @@ static void translate_return_call_indirect(Translator *t) {
   narrow_index(t, table);
   int32_t a = pop_slot(t, 1);
   settle(t, type->type.signature.param_count);
-  emit_leave(t);
   mark_offset(t);
   emit(t, CODE_RETURN_CALL_INDIRECT, a, 0, 0);
   emit_words(t, t->instance->tables[table], (void *)(uintptr_t)type);

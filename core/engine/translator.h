@@ -157,7 +157,5 @@ void move_label_values(Translator *t, const Control *control);
 /* Whether they are there already, once settled. */
 bool label_values_in_place(const Translator *t, const Control *control);
 void emit_return(Translator *t);
-/* Before whatever ends this frame, where frames are counted. */
-void emit_leave(Translator *t);
 
 #endif
