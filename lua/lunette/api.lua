@@ -31,7 +31,8 @@ api.rows = {
   { "lunette.on", "(where, listener [, options]) -> attachment",
     "listens to functions; a listener is {before=, after=, abort=}, a function, which is before, or an aggregation; "
       .. "a where: a pattern, a list, a function of the definition, {name=, module=, import=, export=, host=, "
-      .. "index={10, 20}} and, asked of each call in C, {caller=, under=, depth={1, 5}, when=predicate, sample=100, seed=, min_time=\"1ms\"}; "
+      .. "index={10, 20}} and, asked of each call in C, {caller=, under=, depth={1, 5}, when=predicate, sample=100, seed=, "
+      .. "min_time=\"1ms\"}; "
       .. "options: name= on_error=\"report\"|\"stop\"|f params=true reentrant=true time=true" },
   { "lunette.factory", "(function(definition) … return listener or nil end [, options]) -> attachment",
     "asks once for each function which listener it gets; options: where= and those of lunette.on" },
@@ -112,7 +113,8 @@ api.rows = {
   { "lunette.at_exit", "(f)", "calls f when the guest has ended (in a program: when the session is closed)" },
   { "lunette.pause", "()",
     "the guest stands still and the prompt asks; at the next call where none is at hand (the command only)" },
-  { "lunette.every", "(ms, f) -> timer", "calls f(timer) every ms milliseconds, while the guest runs or waits, until timer:stop()" },
+  { "lunette.every", "(ms, f) -> timer",
+    "calls f(timer) every ms milliseconds, while the guest runs or waits, until timer:stop()" },
   { "lunette.delay", "(ms, f) -> timer", "calls f(timer) once, in ms milliseconds" },
   { "lunette.uv", "luv", "luv on lunette's own loop: its callbacks run while the guest runs or waits (needs lua-luv)" },
   { "lunette.linger", "(ms)", "timers and handles may go on for so long after the guest's end; else they are closed" },

@@ -94,8 +94,8 @@ end
 
 --- The values of the declared options: { name = {default=, help=} or a default } → { name = value }. With choices={words}
 -- the value is one of these, with several=true a set of them, given as "a+b"; min= is the least that a number may be. `owner`
--- is the script with the texts that it was given (owner.options), or nil in a program; what is wrong with those is no mistake of the
--- script's and goes to `refuse`, which raises.
+-- is the script with the texts that it was given (owner.options), or nil in a program; what is wrong with those is no
+-- mistake of the script's and goes to `refuse`, which raises.
 function options.read(owner, declared, refuse)
   if type(declared) ~= "table" then error("options: a table expected, got " .. type(declared), 0) end
   local given = owner and owner.options or {}

@@ -427,8 +427,8 @@ function Session:print_aggregations(owner)
   self.aggregations = kept
 end
 
---- The guest has ended. Gives how many callbacks failed, of at_exit and of the loop, and what has cut the loop short. `asked`: why
--- the end was asked for, so that nothing lingers.
+--- The guest has ended. Gives how many callbacks failed, of at_exit and of the loop, and what has cut the loop short. `asked`:
+-- why the end was asked for, so that nothing lingers.
 function Session:finish(asked)
   local failures = self:run_exits(nil)
   local ended = loop.settle(self, asked)

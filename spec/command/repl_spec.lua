@@ -260,7 +260,8 @@ describe("on a terminal the prompt", function()
   it("comes up in run, too, when a script pauses", function()
     local result = on_terminal({
       "expect paused in leaf", "expect lunette> ", "send call.depth\\n", "expect 2", "send continue\\n", "eof",
-    }, guest, "run", "-e", 'lunette.on("leaf", function(call, n) if n == 100 and not done then done = true lunette.pause() end end)',
+    }, guest, "run", "-e",
+      'lunette.on("leaf", function(call, n) if n == 100 and not done then done = true lunette.pause() end end)',
       "app.wasm")
     assert.equal(3, result.status)
   end)

@@ -52,7 +52,7 @@ describe("a typed function reference", function()
   local function heard(f)
     local list, ids = {}, {}
     local attachment = session.on("*", {
-      before = function(call, ...)
+      before = function(call)
         ids[call.id] = #list + 1
         list[#list + 1] = ("+%s in place of %s"):format(call.name, call.tail_of and ids[call.tail_of] or "none")
       end,

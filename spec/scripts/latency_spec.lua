@@ -49,7 +49,8 @@ describe("latency", function()
   end)
 
   it("counts calls that a trap ends", function()
-    local result = run { guest = '(module (func (export "_start") unreachable))', "run", "-s", "latency,format=csv", "app.wasm" }
+    local result = run { guest = '(module (func (export "_start") unreachable))',
+      "run", "-s", "latency,format=csv", "app.wasm" }
     assert.equal(1, table_of(result.stderr:match("^(.-\r\n)lunette:"))._start.calls)
     assert.equal(134, result.status)
   end)

@@ -43,7 +43,8 @@ local function write_json(word, offset, frames, definition)
     list[i] = json.object({ { "function", frame.name }, { "linkage_name", frame.linkage_name }, { "file", frame.file },
       { "line", frame.line }, { "column", frame.column }, { "inlined", frame.inlined } })
   end
-  json.write(json.object({ { "offset", word }, { "code_offset", definition and offset }, { "index", definition and definition.index },
+  json.write(json.object({ { "offset", word }, { "code_offset", definition and offset },
+    { "index", definition and definition.index },
     { "frames", list } }))
 end
 
