@@ -238,7 +238,8 @@ static bool editor_open(Terminal *terminal) {
   el_set(terminal->edit, EL_GETCFN, key_read);
   el_set(terminal->edit, EL_HIST, history, terminal->history);
   el_set(terminal->edit, EL_EDITOR, "emacs");
-  el_set(terminal->edit, EL_ADDFN, "lunette-complete", "complete", complete);
+  /* The narrow one copies the names and never frees them. */
+  el_wset(terminal->edit, EL_ADDFN, L"lunette-complete", L"complete", complete);
   el_set(terminal->edit, EL_BIND, "^I", "lunette-complete", NULL);
   el_set(terminal->edit, EL_BIND, "^R", "em-inc-search-prev", NULL);
   return true;

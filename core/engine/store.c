@@ -193,6 +193,8 @@ static lun_status wait_flags(Store *store, lun_error *error) {
   if (error && error->kind == LUN_OK) *error = store->error;
   else lun_error_clear(&store->error);
   store->error = (lun_error)LUN_ERROR_INIT;
+  /* Also where the callback that waited takes no heed of it. */
+  store->pending = 1;
   return status;
 }
 

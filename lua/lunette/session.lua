@@ -460,7 +460,10 @@ end
 -- At the end of the Lua state what was not closed is closed, at_exit included, while everything is still there: what is
 -- made last is finalized first.
 function Session:close_at_end()
-  self.guard = setmetatable({}, { __gc = function() pcall(self.close, self) end })
+  local inner = self.core -- a later one has a guard of its own
+  self.guard = setmetatable({}, { __gc = function()
+    if self.core == inner then pcall(self.close, self) end
+  end })
 end
 
 local function new(fresh)

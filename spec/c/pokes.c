@@ -9,7 +9,12 @@
 #include <stdio.h>
 #include <unistd.h>
 
-enum { ROUNDS = 100000, POKES = 8, SECONDS_MOST = 100 };
+#if defined __SANITIZE_ADDRESS__ || defined __SANITIZE_THREAD__
+enum { ROUNDS = 5000 };
+#else
+enum { ROUNDS = 30000 };
+#endif
+enum { POKES = 8, SECONDS_MOST = 100 };
 
 static lun_store *store;
 static atomic_uint begun, done; /* rounds */

@@ -68,7 +68,7 @@ local function dialogue(lines)
   local result = command.run(command.build .. "/spec/pty", { command.lunette, "connect", "socket" }, {
     stdin = table.concat(lines, "\n") .. "\n", cwd = folder.path, env = { XDG_STATE_HOME = folder.path }, timeout = 120,
   })
-  assert.equal("", result.stderr)
+  assert(result.stderr == "", result.stderr .. result.stdout)
   return result
 end
 

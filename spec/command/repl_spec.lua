@@ -213,7 +213,7 @@ local function on_terminal(lines, module, ...)
     stdin = table.concat(lines, "\n") .. "\n", cwd = folder.path, timeout = 120,
     env = { XDG_STATE_HOME = folder.path, LC_ALL = "C.UTF-8" },
   })
-  assert.equal("", result.stderr)
+  assert(result.stderr == "", result.stderr .. result.stdout)
   local path = folder .. "/lunette/history"
   return result, files.exists(path) and files.read(path) or ""
 end

@@ -244,7 +244,9 @@ describe("a program", function()
       end
       assert(not pcall(function() return lunette.guest.name end))
     ]], text)
-    assert.equal("1\t1\nbye\t1\n2\t1\nbye\t2\n", result.stdout, result.stderr)
+    assert.equal("", result.stderr)
+    assert.equal("1\t1\nbye\t1\n2\t1\nbye\t2\n", result.stdout)
+    assert.equal(0, result.status)
   end)
 
   it("ends well with everything left open, in whatever order it is collected", function()

@@ -65,6 +65,7 @@ function command.run(program, args, options)
     uv.run("nowait")
     error(("%s: %s"):format(program, pid), 2)
   end
+  uv.update_time() -- of a loop that may not have run for long
   timer:start((options.timeout or 60) * 1000, 0, function()
     result.timed_out = true
     process:kill("sigkill")
