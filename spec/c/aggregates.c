@@ -30,6 +30,7 @@ static void load(const char *path) {
   must(lun_store_create(NULL, &store, &error), &error);
   must(lun_module_create(store, bytes, size, NULL, &module, &error), &error);
   must(lun_instance_create(store, module, NULL, NULL, &instance, &error), &error);
+  lun_module_destroy(module); /* the store holds it as long as the instance is there */
 }
 
 static lun_choice choose(void *context, const lun_definition *definition, lun_instance *of) {
