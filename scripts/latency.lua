@@ -5,7 +5,7 @@
 -- that half of them (p50), nine of ten (p90) and 99 of a hundred (p99) do not exceed, within 1 %; and the slowest.
 
 local options = lunette.options({
-  top = { default = 20, help = "how many lines are shown; 0: all" },
+  top = { default = 20, min = 0, help = "how many lines are shown; 0: all" },
   by = { default = "name", help = "what has a line of its own", choices = { "name", "caller", "module", "instance" } },
   format = { default = "text", help = "text, json, csv or openmetrics", choices = { "text", "json", "csv", "openmetrics" } },
 })

@@ -5,7 +5,7 @@
 -- many calls there were.
 
 local options = lunette.options({
-  top = { default = 20, help = "how many functions are shown; 0: all" },
+  top = { default = 20, min = 0, help = "how many functions are shown; 0: all" },
   format = { default = "text", help = "text, json, csv or openmetrics", choices = { "text", "json", "csv", "openmetrics" } },
 })
 

@@ -471,6 +471,8 @@ const Type *type_intern(Store *store, const FunctionType *type);
 lun_type type_in_store(const Instance *instance, lun_type type);
 /* Whether the value is one of the type, as the store numbers types; `self`: what HEAP_SELF stands for, or NULL. */
 bool value_fits(lun_type type, const Type *self, Slot value);
+/* LUN_USAGE where an embedder names types that are a module's own. */
+LUN_MUST_CHECK lun_status signature_check(const lun_signature *signature, lun_error *error);
 /* The first of the values that is none of its type, counted from 0; `count`: there is none. */
 uint32_t values_misfit(const Type *self, const lun_type *types, uint32_t count, const Slot *values);
 /* Evaluates a constant expression. */

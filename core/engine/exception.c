@@ -167,15 +167,15 @@ static bool leave_frames(Store *store, const Record *until, Exception *exception
   if (!has_open_call(store, until)) {
     while (store->record != until) record_pop(store);
     lun_error_clear(&store->error);
-    return true;
+  } else {
+    lun_error failure = store->error;
+    store->error = (lun_error)LUN_ERROR_INIT;
+    describe(&failure, exception, "");
+    failure.caught = true;
+    failure.exception = lun_exception_retain(exception);
+    unwind(store, until, &failure, point, store->hooks->wants_stack(store));
+    lun_error_clear(&failure);
   }
-  lun_error failure = store->error;
-  store->error = (lun_error)LUN_ERROR_INIT;
-  describe(&failure, exception, "");
-  failure.caught = true;
-  failure.exception = lun_exception_retain(exception);
-  unwind(store, until, &failure, point, store->hooks->wants_stack(store));
-  lun_error_clear(&failure);
   if (!atomic_load(&store->flags)) return true;
   store->outcome = safepoint(store, catcher);
   return store->outcome == LUN_OK;
@@ -255,6 +255,7 @@ lun_status tag_create(Store *store, const Type *type, Module *module, uint32_t i
 lun_status lun_tag_create(Store *store, const lun_type *params, uint32_t count, Tag **out, lun_error *error) {
   *out = NULL;
   const FunctionType shape = { .signature = { .param_count = count, .params = params } };
+  if (signature_check(&shape.signature, error) != LUN_OK) return LUN_USAGE;
   const Type *type = type_intern(store, &shape);
   if (!type) return lun_error_set(error, LUN_NO_MEMORY, "out of memory");
   return tag_create(store, type, NULL, 0, out, error);
@@ -265,6 +266,13 @@ const char *lun_tag_name(const Tag *tag) { return tag->module ? module_tag_name(
 
 lun_status lun_exception_create(Store *store, const Tag *tag, const uint64_t *values, Exception **out, lun_error *error) {
   *out = NULL;
+  const Type *type = tag->type;
+  const lun_signature *signature = &type->type.signature;
+  if (type->type.has_typed) {
+    uint32_t misfit = values_misfit(type, signature->params, signature->param_count, values);
+    if (misfit < signature->param_count)
+      return lun_error_set(error, LUN_USAGE, "value %u of an exception is not of its type", (unsigned)misfit + 1);
+  }
   lun_status status = exception_create(store, tag, values, stack_end(store), out);
   if (status == LUN_OK) return status;
   if (error && error->kind == LUN_OK) {

@@ -71,7 +71,11 @@ lun_status safepoint(Store *store, const Point *at) {
   if (flags & FLAG_INTERRUPT) return lun_error_set(&store->error, LUN_INTERRUPTED, "interrupted");
   if (flags & FLAG_EXPIRE) return lun_error_set(&store->error, LUN_TIMEOUT, "the deadline has passed");
   if (flags & FLAG_CLOSE) return lun_error_set(&store->error, LUN_EXIT, "the instance was closed");
-  return flags & FLAG_POKE && store->on_safepoint && !store->at_safepoint ? visit(store, at) : LUN_OK;
+  if (!(flags & FLAG_POKE) || !store->on_safepoint || store->at_safepoint) return LUN_OK;
+  lun_status status = visit(store, at);
+  /* What the visit itself has asked for, or another thread meanwhile. */
+  if (status == LUN_OK && atomic_load(&store->flags) & ~(uint32_t)FLAG_POKE) return safepoint(store, at);
+  return status;
 }
 
 /* ---- host functions ---- */

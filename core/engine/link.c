@@ -47,7 +47,7 @@ static bool has_indexes(const lun_type *types, uint32_t count) {
 }
 
 /* Whether the embedder may ask for it: numbers of types mean nothing outside of their module. */
-static lun_status signature_check(const lun_signature *signature, lun_error *error) {
+lun_status signature_check(const lun_signature *signature, lun_error *error) {
   if (!has_indexes(signature->params, signature->param_count) && !has_indexes(signature->results, signature->result_count))
     return LUN_OK;
   return lun_error_set(error, LUN_USAGE, "a host function has no types of a module in its signature");

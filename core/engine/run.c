@@ -181,6 +181,7 @@ static inline bool is_ready(const Function *function, const Slot *fp, Store *sto
 /* Goes on as the entry word says by now. */
 static COLD void op_ENTER_AGAIN(ARGUMENTS) {
   const Function *function = (const Function *)pc;
+  if (!function->kept) store->tail_of = 0; /* whose place it takes is told to nobody */
   mem = memory_data(function->instance), size = memory_bytes(function->instance);
   return pc->handler(pc, fp, mem, size, store, base);
 }
@@ -194,7 +195,8 @@ HANDLER(ENTER_LIGHT) {
   }
   store->hooks->light(store, function, fp);
   mem = memory_data(function->instance), size = memory_bytes(function->instance);
-  return function->kept(pc, fp, mem, size, store, base);
+  Handler enter = function->kept ? function->kept : pc->handler; /* detached meanwhile, as below */
+  return enter(pc, fp, mem, size, store, base);
 }
 
 /* No room for the record, or a before has asked for the end. True: the call goes on. */

@@ -23,6 +23,8 @@ static uint64_t hash_of(const lun_signature *signature) {
 /* The types of one that has not been entered, and those of the earlier one `of`. */
 static bool are_equal(const lun_type *fresh, const lun_type *earlier, uint32_t count, uint32_t of) {
   for (uint32_t i = 0; i < count; i++) {
+    /* One that names the earlier type by its number is none that names itself. */
+    if (!is_self(fresh[i]) && type_has_index(earlier[i]) && type_index(earlier[i]) == of) return false;
     lun_type type = is_self(fresh[i]) ? type_of_heap(of, lun_type_is_nullable(fresh[i])) : fresh[i];
     if (type != earlier[i]) return false;
   }

@@ -131,14 +131,18 @@ bool dispatch_enter(Store *store, Function *function, Slot *fp) {
 
 /* Nothing of such a call is kept: whose place it takes is told to nobody. */
 void dispatch_light(Store *store, Function *function, Slot *fp) {
-  const Set *set = function->set;
+  Set *set = function->set;
   const Slot *params = fp - 2 - function->type->slots;
   store->tail_of = 0;
+  set->holders++; /* a budget's callback may detach */
   for (uint32_t i = 0, n = set->count; i < n; i++) {
     const Choice *choice = set->choices[i];
     LightPlan *plan = choice->self;
-    if (LIKELY(!choice->silent)) plan->tell(plan, function, params);
+    if (UNLIKELY(choice->silent) || (UNLIKELY(store->runs > 1) && is_at_work(store, choice->attachment))) continue;
+    plan->tell(plan, function, params);
   }
+  if (LIKELY(set->holders > 1)) set->holders--;
+  else set_drop(set);
 }
 
 /* Whether the end is told of a call that was heard: not where the attachment was dropped, or its condition does not hold. */

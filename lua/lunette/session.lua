@@ -201,7 +201,7 @@ function calls.pause(session)
   local inner = session:open()
   if not session.terminal then error("pause: there is no prompt here; the command has one", 0) end
   local call = inner:call()
-  if session.server and call then return session.server.pause(session.server, "paused in " .. call.name, call) end
+  if session.server then return session.server:stop_at(call) end
   local prompt = session:prompt()
   if call then prompt:pause("paused in " .. call.name, call)
   else prompt.stops:next_call("*") end

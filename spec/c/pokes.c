@@ -10,9 +10,9 @@
 #include <unistd.h>
 
 #if defined __SANITIZE_ADDRESS__ || defined __SANITIZE_THREAD__
-enum { ROUNDS = 5000 };
+enum { ROUNDS = 1000 };
 #else
-enum { ROUNDS = 30000 };
+enum { ROUNDS = 4000 };
 #endif
 enum { POKES = 8, SECONDS_MOST = 100 };
 

@@ -48,6 +48,11 @@ local function serve(code)
     while not (self.status and err:is_closing()) do uv.run("once") end
     return self.status
   end
+  -- It ends by itself.
+  function self.wait()
+    while not (self.status and err:is_closing()) do uv.run("once") end
+    return self.status
+  end
   server = self
   self.shows("ready")
   return self
@@ -133,7 +138,14 @@ lunette.onn: no such field; did you mean 'on'?
       "expect lunette> ", "expect paused in tick", "send call:param(1)\\n", "expect 3", "send lunette.stop(9)\\n",
       "send continue\\n", "eof",
     })
-    assert.equal(9, server.finish())
+    assert.equal(9, server.wait())
+  end)
+
+  it("asks also when a timer pauses: at the next call", function()
+    serve('lunette.delay(1, function() print("pausing") lunette.pause() end)')
+    server.shows("pausing")
+    dialogue({ "expect lunette> ", "expect paused in ", "send lunette.stop(9)\\n", "send continue\\n", "eof" })
+    assert.equal(9, server.wait())
   end)
 
   it("listens where only the owner may come", function()

@@ -173,13 +173,14 @@ the guest has ended
   end)
 
   it("tells bad words of a command in one sentence each", function()
-    local said = dialogue({ "mem", "mem 16 1 u23", "up two", "delete 9", "advance", "trace maybe",
+    local said = dialogue({ "mem", "mem 16 1 u23", "up two", "delete 9", "unload x", "advance", "trace maybe",
       "breakpoint leaf n >", "quit" })
     assert.equal([[
 an address must be a whole number, not nil
 mem: no such type: u23; did you mean u32?
 up must be a whole number, not "two"
 there is no breakpoint 9
+unload: no script "x" is loaded
 advance: a where expected, say "parse_*"
 trace on, or trace off
 breakpoint: condition:1: unexpected symbol near <eof>

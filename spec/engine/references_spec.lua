@@ -196,3 +196,32 @@ describe("a local that no value has been given", function()
     assert.same({ "malformed", "unexpected end (function #1)" }, { err.kind, err.message })
   end)
 end)
+
+describe("types", function()
+  after_each(guest.close_all)
+
+  -- Both are (func (param (ref null 0) i32 …)), but the first means itself, and the second the first.
+  it("that name an earlier one by its number are not the one that names itself, wherever they are looked up", function()
+    for count = 0, 39 do
+      local params = "\x63\0" .. ("\x7f"):rep(count)
+      local shape = "\x60" .. string.char(count + 1) .. params .. "\0"
+      local module = sections.header .. sections.section(1, sections.vector({ shape, shape }))
+        .. sections.section(3, sections.vector({ "\1" })) .. sections.section(6, sections.vector({ "\x63\0\0\xd2\0\x0b" }))
+        .. sections.section(10, sections.vector({ sections.sized("\0\x0b") }))
+      assert.matches("type mismatch", guest.failure(guest.session().module, module).message)
+    end
+  end)
+
+  it("of an exception's values are checked where the host makes one", function()
+    local session = guest.session()
+    local module = sections.header
+      .. sections.section(1, sections.vector({ "\x60\0\0", "\x60\1\x7f\0", "\x60\1\x64\0\0" }))
+      .. sections.section(3, sections.vector({ "\0", "\1" })) .. sections.section(13, sections.vector({ "\0\2" }))
+      .. sections.section(7, sections.vector({ "\4good\0\0", "\3bad\0\1", "\3tag\4\0" }))
+      .. sections.section(10, sections.vector({ sections.sized("\0\x0b"), sections.sized("\0\x0b") }))
+    local exports = session.instantiate(session.module(module)).exports
+    assert.is_truthy(exports.tag:exception(exports.good))
+    local err = guest.failure(exports.tag.exception, exports.tag, exports.bad)
+    assert.matches("value 1 of an exception is not of its type", tostring(err))
+  end)
+end)

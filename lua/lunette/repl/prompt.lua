@@ -81,7 +81,7 @@ end
 
 local function explain(problem)
   if type(problem) == "userdata" then return tostring(problem) end
-  return (tostring(problem):gsub("^=?prompt:1: ", ""))
+  return (tostring(problem):gsub("^=?prompt:1: ", ""):gsub("^[^\n]-lunette/[%w/]+%.lua:%d+: ", ""))
 end
 
 -- The chunk of a text; or nil and "more" where it only lacks its end; or nil and what is wrong.

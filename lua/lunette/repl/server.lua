@@ -95,7 +95,14 @@ function server.open(session, fd)
   self.pipe:listen(16, function(problem)
     if not problem then accept(self) end
   end)
-  self.pause = server.pause
+  function self.stop_at(_, call)
+    if call then return server.pause(self, "paused in " .. call.name, call) end
+    local once
+    once = session.api.on("*", function(next_call)
+      once:detach()
+      server.pause(self, "paused in " .. next_call.name, next_call)
+    end)
+  end
   session.server = self
 end
 
