@@ -4,7 +4,6 @@
 
 local api = require("lunette.api")
 local core = require("lunette.core")
-local stops = require("lunette.repl.stops")
 local text = require("lunette.cli.text")
 local values = require("lunette.repl.values")
 
@@ -215,7 +214,7 @@ command("trace", "on|off", "the script calltree, which shows every call", functi
 end)
 
 for _, name in ipairs({ "load", "unload", "reload" }) do
-  command(name, name == "load" and "SCRIPT" or "SCRIPT", "as lunette." .. name, function(prompt, ...)
+  command(name, "SCRIPT", "as lunette." .. name, function(prompt, ...)
     local script = prompt.session.api[name](...)
     if script then prompt:say("%s", tostring(script)) end
   end)
@@ -290,7 +289,5 @@ function commands.repeats(line)
   local name = line:match("^%s*(%a+)")
   return name == "step" or name == "up" or name == "down"
 end
-
-commands.call_text = stops.call_text
 
 return commands

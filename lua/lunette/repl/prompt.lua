@@ -55,8 +55,7 @@ end
 -- ---- where it stands ----
 --- The frames, top first; nil where the guest is not at work.
 function Prompt:stack()
-  if self.call then return self.call:stack() end
-  return self.snapshot
+  return self.call and self.call:stack()
 end
 
 --- The frame that `up` and `down` have chosen.
@@ -120,6 +119,13 @@ function Prompt:run_line(line)
   if not good then self:say("%s", problem) end
 end
 
+--- The same; an empty line says a step once more.
+function Prompt:take_line(line)
+  if line:find("^%s*$") then line = self.last or "" end
+  self.last = commands.repeats(line) and line or nil
+  if line:find("%S") then self:run_line(line) end
+end
+
 -- ---- standing still ----
 --- Reads and runs lines until the guest shall go on; at the end of the input it goes on, and never stops here again.
 function Prompt:stand()
@@ -130,20 +136,18 @@ function Prompt:stand()
       self.ended = true
       break
     end
-    if line:find("^%s*$") then line = self.last or "" end
-    self.last = commands.repeats(line) and line or nil
-    if line:find("%S") then self:run_line(line) end
+    self:take_line(line)
   end
 end
 
---- The guest is stopped: tells where, and stands. call: the call at hand, or nil with a snapshot of the stack.
-function Prompt:pause(title, call, snapshot)
+--- The guest is stopped at a call: tells where, and stands.
+function Prompt:pause(title, call)
   if self.ended or self.standing then return end
   self.stops:clear()
-  self.standing, self.call, self.snapshot = true, call, snapshot
+  self.standing, self.call = true, call
   self:say("%s", title)
   self:stand()
-  self.standing, self.call, self.snapshot = false, nil, nil
+  self.standing, self.call = false, nil
 end
 
 --- Before the guest runs.
@@ -158,13 +162,13 @@ end
 function Prompt:after_guest(how)
   self:say("%s", how)
   if self.ended then return end
-  self.over, self.call, self.snapshot = true, nil, nil
+  self.over = true
   self:stand()
 end
 
 function Prompt:quit()
   self.ended, self.resumes, self.left = true, true, true
-  if self.call or self.snapshot then self.session:open():stop(0) end
+  if self.call then self.session:open():stop(0) end
 end
 
 return Prompt

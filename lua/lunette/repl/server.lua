@@ -37,10 +37,7 @@ local function serve(client)
   local prompt = client.prompt
   prompt:say("lunette %s, connected. help shows the commands, quit leaves; the guest goes on", prompt.api.version)
   while not prompt.ended do
-    local line = prompt.terminal.read("lunette> ")
-    if line:find("^%s*$") then line = prompt.last or "" end
-    prompt.last = line:find("^%s*step%s*$") and line or nil
-    if line:find("%S") then prompt:run_line(line) end
+    prompt:take_line(prompt.terminal.read("lunette> "))
   end
 end
 
