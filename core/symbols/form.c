@@ -226,12 +226,13 @@ bool entry_read(Symbols *symbols, const Unit *unit, Bytes *b, bool (*wanted)(uin
   if (!entry->abbreviation || !pay(symbols, entry->abbreviation->count)) return false;
   bool is_wanted = !wanted || wanted(entry->abbreviation->tag);
   if (is_wanted) memset(entry->values, 0, sizeof entry->values);
-  const AttributeForm *forms = unit->abbreviations->forms.items + entry->abbreviation->first;
+  /* No address is made of a table before there is an attribute: it may hold none at all. */
   for (uint32_t i = 0; i < entry->abbreviation->count; i++) {
+    const AttributeForm *form = &unit->abbreviations->forms.items[entry->abbreviation->first + i];
     Value value = { VALUE_NONE, 0, NULL };
-    value_read(b, unit, &forms[i], &value);
+    value_read(b, unit, form, &value);
     if (b->failure) return false;
-    Attribute attribute = is_wanted ? attribute_of(forms[i].name) : AT_COUNT;
+    Attribute attribute = is_wanted ? attribute_of(form->name) : AT_COUNT;
     if (attribute != AT_COUNT && !entry->values[attribute].kind) entry->values[attribute] = value;
   }
   return true;
