@@ -93,6 +93,45 @@ static void stacks(void) {
   lun_attachment_detach(attachment, 0);
 }
 
+/* ---- R22: the iterator is rewound for each event, by being taken again ---- */
+typedef struct Rounds {
+  uint64_t events, wrong;
+} Rounds;
+
+static void walk_twice(void *self, lun_call *now, const uint64_t *slots) {
+  Rounds *rounds = self;
+  (void)slots;
+  for (int i = 0; i < 2; i++) {
+    static const char *const names[] = { "leaf", "middle", "outer" };
+    lun_stack stack = lun_call_stack(now);
+    uint32_t frames = 0;
+    while (lun_stack_next(&stack)) {
+      if (frames < 3 && strcmp(lun_definition_name(stack.frame.definition), names[frames]) != 0) rounds->wrong++;
+      frames++;
+    }
+    if (frames != 3 || lun_stack_next(&stack)) rounds->wrong++;
+  }
+  rounds->events++;
+}
+
+static lun_choice choose_leaf(void *context, const lun_definition *definition, lun_instance *instance) {
+  static const lun_listener pair = { walk_twice, walk_twice, NULL };
+  (void)instance;
+  if (strcmp(lun_definition_name(definition), "leaf") != 0) return (lun_choice){ NULL, NULL };
+  return (lun_choice){ &pair, context };
+}
+
+static void rewinding(void) {
+  Rounds rounds = { 0 };
+  lun_attachment *attachment;
+  lun_error error = LUN_ERROR_INIT;
+  if (lun_store_attach(store, choose_leaf, &rounds, NULL, &attachment, &error) != LUN_OK) exit(1);
+  for (int i = 0; i < 100; i++) call("outer", 1);
+  expect("R22 a pair of events a round", rounds.events == 200);
+  expect("R22 the stack stands at its top for each", rounds.wrong == 0);
+  lun_attachment_detach(attachment, 0);
+}
+
 int main(int argc, char **argv) {
   static char bytes[1 << 16];
   FILE *file = argc > 1 ? fopen(argv[1], "rb") : NULL;
@@ -109,6 +148,7 @@ int main(int argc, char **argv) {
   add_host(imports, "exits", 1, 0);
   if (lun_instance_create(store, module, imports, NULL, &guest, &error)) return fprintf(stderr, "%s\n", error.message), 1;
   stacks();
+  rewinding();
   lun_imports_destroy(imports);
   lun_module_destroy(module);
   lun_store_destroy(store);

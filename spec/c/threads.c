@@ -93,7 +93,7 @@ int main(int count, char **arguments) {
     pthread_join(workers[i].thread, NULL);
     const Worker *worker = &workers[i];
     printf("%s\n", worker->wrong == 0 && worker->befores == ROUNDS * CALLS + 1 && worker->afters == ROUNDS * CALLS &&
-                           worker->aborts == 1 ? "well" : "wrong");
+                           worker->aborts == 1 ? "well" : "R23 wrong");
   }
   return 0;
 }
