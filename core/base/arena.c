@@ -21,7 +21,9 @@ struct ArenaBlock {
 static ArenaBlock *block_create(size_t size) {
   if (size > SIZE_MAX - sizeof(ArenaBlock)) return NULL;
   ArenaBlock *block = calloc(1, sizeof *block + size);
-  if (block) block->size = size;
+  if (!block) return NULL;
+  if (size > ARENA_MOST) pages_ready(block, sizeof *block + size);
+  block->size = size;
   return block;
 }
 

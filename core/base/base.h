@@ -70,6 +70,10 @@ bool vec_reserve(void **items, size_t *room, size_t wanted, size_t item_size);
 #define vec_push(v, item) (vec_grow(v, 1) ? ((v)->items[(v)->count++] = (item), true) : false)
 #define vec_clear(v) (free((v)->items), (v)->items = NULL, (v)->count = (v)->room = 0)
 
+/* ---- pages (pages.c) ----
+ * Fresh memory that will be written whole: its pages now, at once, and not by a fault for each. Only a hint. */
+void pages_ready(void *start, size_t size);
+
 /* ---- text ---- */
 /* Whole and shortest-form UTF-8, surrogates excluded (RFC 3629). */
 bool utf8_valid(const uint8_t *bytes, size_t size);

@@ -60,12 +60,16 @@ static bool intern_types(Instance *in) {
 
 static void make_functions(Instance *in) {
   const Module *m = in->module;
+  pages_ready(in->own, (m->function_count - (size_t)m->imported_functions) * sizeof *in->own);
   for (uint32_t i = m->imported_functions; i < m->function_count; i++) {
     Function *function = &in->own[in->own_count++];
     const Definition *definition = &m->functions[i];
-    *function = (Function){ .instance = in, .type = in->types[definition->type - m->types], .definition = definition,
-                            .store = in->store };
+    /* The rest of it is zero, as it was allocated. */
     function->entry.handler = handler_translate;
+    function->instance = in;
+    function->type = in->types[definition->type - m->types];
+    function->definition = definition;
+    function->store = in->store;
     in->functions[i] = function;
   }
 }
@@ -106,6 +110,23 @@ static lun_status segment_trap(lun_error *error, lun_trap trap, const char *what
   return LUN_TRAP;
 }
 
+/* The pages of memory 0 that data segments are about to fill; spread thinly over it, they are left to come one by one. */
+static void ready_for_datas(Instance *in) {
+  const Module *m = in->module;
+  uint64_t low = UINT64_MAX, high = 0, filled = 0;
+  Slot at[2];
+  for (uint32_t i = 0; i < m->data_count; i++) {
+    const Data *data = &m->datas[i];
+    if (data->mode != SEGMENT_ACTIVE || data->memory != 0 || data->size == 0) continue;
+    constant_evaluate(in, &data->offset, at);
+    if (at[0] > in->memory->bytes || data->size > in->memory->bytes - at[0]) return;
+    if (at[0] < low) low = at[0];
+    if (at[0] + data->size > high) high = at[0] + data->size;
+    filled += data->size;
+  }
+  if (filled > 0 && filled >= (high - low) / 2) pages_ready(in->memory->data + low, high - low);
+}
+
 static lun_status write_segments(Instance *in, lun_error *error) {
   const Module *m = in->module;
   Slot at[2];
@@ -119,6 +140,7 @@ static lun_status write_segments(Instance *in, lun_error *error) {
     }
     in->dropped_elements[i] = true;
   }
+  ready_for_datas(in);
   for (uint32_t i = 0; i < m->data_count; i++) {
     const Data *data = &m->datas[i];
     if (data->mode != SEGMENT_ACTIVE) continue;
