@@ -40,6 +40,7 @@ typedef struct lun_exception Exception;
 typedef struct lun_module Module;
 typedef struct lun_definition Definition;
 typedef union Word Word;
+typedef struct Listening Listening;
 /* lun_call of the door is a record of kind CALL or HOST. */
 typedef struct lun_call Record;
 
@@ -91,10 +92,11 @@ struct lun_function {
   Word entry;               /* first: pc of an entry is its Function */
   Instance *instance;       /* of a host function the importing one, or NULL */
   const Type *type;
-  uint32_t frame_slots;     /* from fp up; known once translated */
+  uint32_t frame_slots;     /* from fp up; UINT32_MAX until it is translated: no stack has the room */
   uint32_t local_slots;     /* to be zeroed at entry */
+  const Memory *memory;     /* memory 0 of its instance, or memory_none: what handlers load */
   Handler kept;             /* the handler that enter_traced stands before; NULL: not listened to */
-  void *set;                /* who listens (trace's); NULL with kept NULL */
+  Listening *set;           /* who listens; NULL with kept NULL */
   const Definition *definition;
   struct HostEntry *host;   /* a host function's registration */
   Store *store;
@@ -182,6 +184,21 @@ struct lun_instance {
 typedef enum RecordKind { RECORD_CALL, RECORD_BRIDGE, RECORD_HOST, RECORD_SAFEPOINT, RECORD_MARK } RecordKind;
 typedef enum Phase { PHASE_NONE, PHASE_BEFORE, PHASE_AFTER, PHASE_ABORT, PHASE_HOST } Phase;
 
+/* A listener as handlers call it. */
+typedef struct Ear {
+  void (*before)(void *self, Record *record, const Slot *params);   /* or NULL */
+  void (*after)(void *self, Record *record, const Slot *results);   /* or NULL; calls that are open see it change */
+  void *self;
+  uint8_t silent;           /* not 0: not for new calls, or not for all of them (trace's) */
+} Ear;
+
+/* The head of what trace keeps of those who listen to a function. It never changes, but for its holders. */
+struct Listening {
+  uint32_t holders;         /* the function, and each open call */
+  uint32_t extra;           /* bytes of a record behind its head, less the saved params */
+  const Ear *ear;           /* the only one, where nothing is kept of a call for it; NULL: the hooks see to everything */
+};
+
 /* One listener's share of a call. */
 typedef struct Hearing {
   void *data;
@@ -202,7 +219,7 @@ struct lun_call {
   uint64_t serial;          /* not 0: borrowed stacks taken in the callback at work carry it */
   Function *function;       /* CALL, HOST: the callee; SAFEPOINT: whose frame was stopped, there or at a grow */
   union {
-    void *set;              /* CALL: the listeners, frozen */
+    Listening *set;         /* CALL: the listeners, frozen */
     Instance *instance;     /* BRIDGE: the caller's */
     Record *outer;          /* MARK: of the run further out */
   };
@@ -234,6 +251,8 @@ typedef struct TraceHooks {
   /* The same for a call that ends in a tail call of `callee`. */
   void (*tail)(Store *store, Record *record, const Function *callee);
   void (*abort)(Store *store, Record *record, const lun_error *error);
+  void (*failed)(Store *store, Record *record);   /* the one listener that a handler called has failed */
+  void (*drop)(Listening *set);                   /* its last holder is gone */
   bool (*wants_stack)(Store *store);     /* somebody may ask the error for its stack */
   lun_status (*instance_made)(Store *store, Instance *instance, lun_error *error);
   void (*instance_live)(Store *store, Instance *instance);
@@ -271,6 +290,7 @@ struct lun_store {
   uint64_t fuel;            /* left for metered instances */
   uint32_t depth;           /* frames of instances with a max_depth */
   uint32_t pending;         /* a callback asked for the end: checked when it returns */
+  uint32_t detours;         /* not 0: the hooks tell of every call (store_detours) */
 
   Slot *stack;              /* mapped, with an unmapped page behind it */
   size_t stack_bytes;
@@ -333,13 +353,17 @@ typedef struct HostEntry {
 } HostEntry;
 
 /* ---- run.c: the handlers ---- */
-extern const Word exit_word[1], after_word[1], bridge_word[1];
+/* What may stand in a frame in place of its return word: each has a call record of nobody's in front, like any. */
+extern const Word special_words[6];
+#define exit_word (&special_words[1])
+#define after_word (&special_words[3])
+#define bridge_word (&special_words[5])
 Handler handler_of(int code);        /* of code.h's enum Code */
 /* Runs from the function's entry word until op_exit or a failure; store->outcome tells. */
 void run_code(Store *store, Function *function, Slot *fp);
 extern const Handler handler_enter_counted, handler_host_counted;  /* of instances with a max_depth */
 extern const Handler handler_translate, handler_host, handler_enter, handler_enter0, handler_enter_traced,
-                     handler_enter_light, handler_closed;
+                     handler_enter_light, handler_enter_light_counted, handler_enter_heard, handler_closed;
 
 /* ---- translate.c ---- */
 /* Makes the function's code; sets frame_slots and the entry (or kept) handler. */
@@ -450,6 +474,7 @@ lun_snapshot *snapshot_of(const lun_frame *frames, size_t count);
 /* ---- memory.c, table.c ---- */
 lun_status memory_create(Store *store, const Limits *limits, Memory **out, lun_error *error);
 uint64_t memory_grow(Memory *memory, uint64_t pages);
+extern const Memory memory_none;
 void memory_drop(Memory *memory);    /* one holder less */
 void table_drop(Table *table);
 lun_status table_create(Store *store, const TableType *type, Slot value, Table **out, lun_error *error);
@@ -494,6 +519,9 @@ static inline uint8_t *memory_data(const Instance *instance) {
 static inline uint64_t memory_bytes(const Instance *instance) {
   return instance && instance->memory ? instance->memory->bytes : 0;
 }
+
+/* In a run inside of another, whose callbacks may be at work, and while somebody wants times, handlers call no listener. */
+static inline void store_detours(Store *store) { store->detours = store->runs > 1 || store->timed; }
 
 #pragma GCC visibility pop
 

@@ -70,6 +70,8 @@ static void make_functions(Instance *in) {
     function->type = in->types[definition->type - m->types];
     function->definition = definition;
     function->store = in->store;
+    function->memory = &memory_none;
+    function->frame_slots = UINT32_MAX;
     in->functions[i] = function;
   }
 }
@@ -158,7 +160,9 @@ static lun_status build(Instance *in, const lun_imports *imports, const char *na
   lun_status status = link_imports(in, imports, error);
   if (status != LUN_OK) return status;
   make_functions(in);
-  return make_rest(in, error);
+  status = make_rest(in, error);
+  for (uint32_t i = 0; in->memory && i < in->own_count; i++) in->own[i].memory = in->memory;
+  return status;
 }
 
 static bool hold_module(Store *store, Module *module) {

@@ -220,10 +220,12 @@ lun_status invoke(Function *function, const Slot *params, Slot *results, lun_ent
   fp[-2] = 0;
   fp[-1] = (Slot)(uintptr_t)exit_word;
   store->runs++;
+  store_detours(store);
   uint32_t depth = store->depth;
   if (store->error.kind != LUN_OK) lun_error_clear(&store->error);
   run_code(store, function, fp);
   store->runs--;
+  store_detours(store);
   lun_status status = store->outcome;
   if (status != LUN_OK) run_failed(store, mark, error);
   else if (type->type.result_slots) memcpy(results, base, type->type.result_slots * sizeof *base);

@@ -89,7 +89,7 @@ lun_status function_bind_host(Store *store, HostEntry *entry, Instance *instance
                               .type = &entry->type->type, .name = entry->name, .module_name = entry->module,
                               .param_names = entry->param_names };
   *function = (Function){ .instance = instance, .type = entry->type, .frame_slots = entry->type->type.result_slots,
-                          .definition = definition, .host = entry, .store = store, .callback = entry->callback,
+                          .memory = &memory_none, .definition = definition, .host = entry, .store = store, .callback = entry->callback,
                           .self = entry->self };
   function->entry.handler = instance && instance->max_depth ? handler_host_counted : handler_host;
   entry->holders++;

@@ -13,6 +13,8 @@
 static const uint64_t most_pages = UINT64_C(1) << 16, most_pages_64 = UINT64_C(1) << 32;
 static const uint64_t default_bytes = UINT64_C(4) << 30, default_bytes_64 = UINT64_C(16) << 30;
 
+const Memory memory_none = { 0 };
+
 static uint64_t allowed_pages(const Store *store, bool is_64) {
   uint64_t bytes = store->limits.max_memory_bytes, reach = is_64 ? most_pages_64 : most_pages;
   if (bytes == 0) bytes = is_64 ? default_bytes_64 : default_bytes;

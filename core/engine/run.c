@@ -57,7 +57,7 @@ static void op_ENTER_SLOW(ARGUMENTS) {
   if (check_entry(pc, fp, store) != LUN_OK) return;
   const Function *function = (const Function *)pc;
   Handler again = function->kept ? function->kept : pc->handler;
-  mem = memory_data(function->instance), size = memory_bytes(function->instance);
+  mem = function->memory->data, size = function->memory->bytes;
   return again(pc, fp, mem, size, store, base);
 }
 
@@ -173,34 +173,39 @@ static COLD Start prepare_told(const Word *pc, Slot *fp, Store *store, Handler s
   return pc->handler == self ? START_WELL : START_AGAIN;
 }
 
-static inline bool is_ready(const Function *function, const Slot *fp, Store *store) {
-  return function->kept != handler_translate && (uintptr_t)(fp + function->frame_slots) <= limit_of(store) &&
-         !is_too_deep(function, store);
-}
 
 /* Goes on as the entry word says by now. */
 static COLD void op_ENTER_AGAIN(ARGUMENTS) {
   const Function *function = (const Function *)pc;
   if (!function->kept) store->tail_of = 0; /* whose place it takes is told to nobody */
-  mem = memory_data(function->instance), size = memory_bytes(function->instance);
+  mem = function->memory->data, size = function->memory->bytes;
   return pc->handler(pc, fp, mem, size, store, base);
 }
 
 HANDLER(ENTER_LIGHT) {
   Function *function = (Function *)pc;
-  if (UNLIKELY(!is_ready(function, fp, store))) {
+  if (UNLIKELY(!has_room(function, fp, store))) {
     Start start = prepare_told(pc, fp, store, handler_enter_light);
     if (start == START_REFUSED) return;
     if (start == START_AGAIN) return op_ENTER_AGAIN(pc, fp, mem, size, store, base);
   }
   store->hooks->light(store, function, fp);
-  mem = memory_data(function->instance), size = memory_bytes(function->instance);
+  mem = function->memory->data, size = function->memory->bytes;
   Handler enter = function->kept ? function->kept : pc->handler; /* detached meanwhile, as below */
   return enter(pc, fp, mem, size, store, base);
 }
 
+HANDLER(ENTER_LIGHT_COUNTED) {
+  if (UNLIKELY(is_too_deep((const Function *)pc, store))) {
+    Start start = prepare_told(pc, fp, store, handler_enter_light_counted);
+    if (start == START_REFUSED) return;
+    if (start == START_AGAIN) return op_ENTER_AGAIN(pc, fp, mem, size, store, base);
+  }
+  return op_ENTER_LIGHT(pc, fp, mem, size, store, base);
+}
+
 /* No room for the record, or a before has asked for the end. True: the call goes on. */
-static COLD bool settle_before(const Word *pc, Slot *fp, Store *store, bool entered) {
+COLD bool run_settle_before(const Word *pc, Slot *fp, Store *store, bool entered) {
   Function *function = (Function *)pc;
   if (!entered) {
     refuse(pc, fp, store, LUN_EXHAUSTED);
@@ -211,21 +216,21 @@ static COLD bool settle_before(const Word *pc, Slot *fp, Store *store, bool ente
 
 HANDLER(ENTER_TRACED) {
   Function *function = (Function *)pc;
-  if (UNLIKELY(!is_ready(function, fp, store))) {
+  if (UNLIKELY(!has_room(function, fp, store) || is_too_deep(function, store))) {
     Start start = prepare_told(pc, fp, store, handler_enter_traced);
     if (start == START_REFUSED) return;
     if (start == START_AGAIN) return op_ENTER_AGAIN(pc, fp, mem, size, store, base);
   }
   bool entered = store->hooks->enter(store, function, fp);
-  if (UNLIKELY(!entered || store->pending) && !settle_before(pc, fp, store, entered)) return;
-  mem = memory_data(function->instance), size = memory_bytes(function->instance);
+  if (UNLIKELY(!entered || store->pending) && !run_settle_before(pc, fp, store, entered)) return;
+  mem = function->memory->data, size = function->memory->bytes;
   /* Detached by its own before: then the entry word holds the handler again. */
   Handler enter = function->kept ? function->kept : pc->handler;
   return enter(pc, fp, mem, size, store, base);
 }
 
 /* An after has asked for the end. The call is over: its caller's frame is where the run ends. True: it goes on. */
-static COLD bool settle_after(Store *store, const Record *record) {
+COLD bool run_settle_after(Store *store, const Record *record) {
   Function *function = record->function;
   Slot *fp = record->fp;
   const Word *ret = record->ret;
@@ -237,23 +242,20 @@ static COLD bool settle_after(Store *store, const Record *record) {
   return false;
 }
 
-/* The instance whose code runs on at `ret`, behind a call that ended at fp's callee. */
-static inline Instance *instance_at(const Word *ret) { return ret[-1].owner->instance; }
-
-HANDLER(AFTER) {
+HANDLER(AFTER_TOLD) {
   (void)pc;
   Record *record = store->record;
   const Word *ret = record->ret;
   store->hooks->leave(store, record, (const Slot *)(uintptr_t)base);
   record_pop(store);
-  if (UNLIKELY(store->pending) && !settle_after(store, record)) return;
-  mem = NULL, size = 0; /* the handlers of the other three load them, or need none */
-  if (ret != exit_word && !is_patched(ret)) {
-    const Instance *instance = instance_at(ret);
-    mem = memory_data(instance), size = memory_bytes(instance);
-  }
+  if (UNLIKELY(store->pending) && !run_settle_after(store, record)) return;
+  const Memory *memory = ret[-1].owner->memory;
+  mem = memory->data, size = memory->bytes;
   GO(ret);
 }
+
+/* The instance whose code runs on at `ret`, behind a call that ended at fp's callee. */
+static inline Instance *instance_at(const Word *ret) { return ret[-1].owner->instance; }
 
 HANDLER(BRIDGE) {
   const Instance *instance = store->record->instance;
@@ -298,9 +300,9 @@ static __attribute__((noinline)) HostOutcome run_host(const Word *pc, Slot *fp, 
 
 /* Goes on where an exception was caught. */
 static __attribute__((noinline)) void go_on(ARGUMENTS) {
-  const Instance *instance = store->point.function->instance;
+  const Memory *memory = store->point.function->memory;
   pc = store->point.pc, fp = store->point.fp;
-  mem = memory_data(instance), size = memory_bytes(instance);
+  mem = memory->data, size = memory->bytes;
   GO(pc);
 }
 
@@ -311,7 +313,7 @@ HANDLER(HOST) {
     return go_on(pc, fp, mem, size, store, base);
   }
   const Function *function = (const Function *)pc;
-  mem = memory_data(function->instance), size = memory_bytes(function->instance);
+  mem = function->memory->data, size = function->memory->bytes;
   base = of_pointer(fp - 2 - function->type->slots);
   const Word *ret = word_at(fp[-1]);
   fp = (Slot *)(uintptr_t)fp[-2];
@@ -331,7 +333,7 @@ HANDLER(HOST_COUNTED) {
   }
   store->depth--;
   const Function *function = (const Function *)pc;
-  mem = memory_data(function->instance), size = memory_bytes(function->instance);
+  mem = function->memory->data, size = function->memory->bytes;
   base = of_pointer(fp - 2 - function->type->slots);
   const Word *ret = word_at(fp[-1]);
   fp = (Slot *)(uintptr_t)fp[-2];
@@ -365,7 +367,7 @@ static __attribute__((noinline)) void cross(ARGUMENTS) {
     refuse(&callee->entry, fp, store, LUN_EXHAUSTED);
     return;
   }
-  mem = memory_data(callee->instance), size = memory_bytes(callee->instance);
+  mem = callee->memory->data, size = callee->memory->bytes;
   GO(&callee->entry);
 }
 
@@ -459,7 +461,7 @@ HANDLER(RETURN_CALL) {
   Function *callee = pc->callee;
   fp = tail_frame(pc + 1, fp, callee, store);
   if (UNLIKELY(!fp)) return;
-  mem = memory_data(callee->instance), size = memory_bytes(callee->instance);
+  mem = callee->memory->data, size = callee->memory->bytes;
   GO(&callee->entry);
 }
 
@@ -467,7 +469,7 @@ HANDLER(RETURN_CALL_INDIRECT) {
   INDIRECT_CALLEE;
   fp = tail_frame(pc + 2, fp, callee, store);
   if (UNLIKELY(!fp)) return;
-  mem = memory_data(callee->instance), size = memory_bytes(callee->instance);
+  mem = callee->memory->data, size = callee->memory->bytes;
   GO(&callee->entry);
 }
 
@@ -476,7 +478,7 @@ HANDLER(RETURN_CALL_REF) {
   if (UNLIKELY(!callee)) TRAP(LUN_TRAP_NULL_FUNCTION);
   fp = tail_frame(pc + 1, fp, callee, store);
   if (UNLIKELY(!fp)) return;
-  mem = memory_data(callee->instance), size = memory_bytes(callee->instance);
+  mem = callee->memory->data, size = callee->memory->bytes;
   GO(&callee->entry);
 }
 
@@ -650,16 +652,20 @@ static const Handler handlers[] = {
 };
 _Static_assert(COUNT_OF(handlers) == CODE_COUNT, "each instruction has a handler");
 
-const Word exit_word[1] = { { { .handler = op_EXIT } } };
-const Word after_word[1] = { { { .handler = op_AFTER } } };
-const Word bridge_word[1] = { { { .handler = op_BRIDGE } } };
+static const Function nobody = { .memory = &memory_none };
+#define NOBODYS .owner = (Function *)&nobody
+const Word special_words[] = {
+  { NOBODYS }, { { .handler = op_EXIT } }, { NOBODYS }, { { .handler = op_AFTER } }, { NOBODYS }, { { .handler = op_BRIDGE } },
+};
 const Handler handler_enter_counted = op_ENTER_COUNTED, handler_host_counted = op_HOST_COUNTED;
 const Handler handler_translate = op_TRANSLATE, handler_host = op_HOST, handler_enter = op_ENTER, handler_enter0 = op_ENTER0,
-              handler_enter_traced = op_ENTER_TRACED, handler_enter_light = op_ENTER_LIGHT, handler_closed = op_CLOSED;
+              handler_enter_traced = op_ENTER_TRACED, handler_enter_light = op_ENTER_LIGHT,
+              handler_enter_light_counted = op_ENTER_LIGHT_COUNTED, handler_enter_heard = op_ENTER_HEARD,
+              handler_closed = op_CLOSED;
 
 Handler handler_of(int code) { return handlers[code]; }
 
 void run_code(Store *store, Function *function, Slot *fp) {
   const Word *pc = &function->entry;
-  pc->handler(pc, fp, memory_data(function->instance), memory_bytes(function->instance), store, 0);
+  pc->handler(pc, fp, function->memory->data, function->memory->bytes, store, 0);
 }

@@ -41,6 +41,16 @@ static inline uintptr_t limit_of(Store *store) { return atomic_load_explicit(&st
 COLD void run_trap(ARGUMENTS);
 #define TRAP(which) do { base = (which); return run_trap(pc, fp, mem, size, store, base); } while (0)
 
+/* Whether the frame ends below the limit: not while the flag is raised, nor before its function is translated. */
+static inline bool has_room(const Function *function, const Slot *fp, Store *store) {
+  return (uintptr_t)fp + (uintptr_t)function->frame_slots * sizeof(Slot) <= limit_of(store);
+}
+
+/* Behind a before that asked for the end, or for whose record there was no room (not `entered`), and behind such an after:
+ * what was asked for happens. True: the run goes on. */
+bool run_settle_before(const Word *pc, Slot *fp, Store *store, bool entered);
+bool run_settle_after(Store *store, const Record *record);
+
 /* growth.c: behind a grow, where somebody watches: tells of it and goes on. `base` is what was asked for. */
 COLD void run_memory_grown(ARGUMENTS);
 COLD void run_table_grown(ARGUMENTS);

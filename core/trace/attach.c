@@ -16,7 +16,7 @@ static size_t slot_of(const lun_attachment *attachment, lun_choice choice) {
   uint64_t key = ((uint64_t)(uintptr_t)choice.listener * 31 + (uint64_t)(uintptr_t)choice.self) * UINT64_C(0x9e3779b97f4a7c15);
   size_t slot = (size_t)(key >> 32) & (attachment->table_room - 1);
   for (Choice *c; (c = attachment->table[slot]); slot = (slot + 1) & (attachment->table_room - 1))
-    if (c->listener == choice.listener && c->self == choice.self) break;
+    if (c->listener == choice.listener && c->ear.self == choice.self) break;
   return slot;
 }
 
@@ -29,7 +29,7 @@ static bool grow_table(lun_attachment *attachment) {
   attachment->table_room = room ? room * 2 : 8;
   for (size_t i = 0; i < room; i++) {
     if (!old[i]) continue;
-    size_t slot = slot_of(attachment, (lun_choice){ old[i]->listener, old[i]->self });
+    size_t slot = slot_of(attachment, (lun_choice){ old[i]->listener, old[i]->ear.self });
     while (table[slot]) slot = (slot + 1) & (attachment->table_room - 1);
     table[slot] = old[i];
   }
@@ -48,8 +48,9 @@ static Choice *choice_of(lun_attachment *attachment, lun_choice answer, struct B
   }
   Choice *choice = calloc(1, sizeof *choice);
   if (!choice) return NULL;
-  *choice = (Choice){ .listener = answer.listener, .self = answer.self, .attachment = attachment, .bound = bound,
-                      .silent = (attachment->paused ? SILENT_PAUSED : 0) | (attachment->condition ? SILENT_UNLESS : 0) };
+  uint8_t silent = (attachment->paused ? SILENT_PAUSED : 0) | (attachment->condition ? SILENT_UNLESS : 0);
+  *choice = (Choice){ .ear = { answer.listener->before, answer.listener->after, answer.self, silent },
+                      .listener = answer.listener, .attachment = attachment, .bound = bound };
   attachment->table[slot] = choice;
   attachment->table_count++;
   return choice;
@@ -79,8 +80,8 @@ static bool begins_group(const Set *set, uint32_t index) {
   return index == 0 || set->choices[index - 1]->attachment != set->choices[index]->attachment;
 }
 
-void set_drop(Set *set) {
-  if (--set->holders > 0) return;
+void set_free(Listening *head) {
+  Set *set = (Set *)head;
   for (uint32_t i = 0; i < set->count; i++) {
     /* The next one's attachment is read before this one's can be freed. */
     lun_attachment *attachment = set->choices[i]->attachment;
@@ -90,13 +91,17 @@ void set_drop(Set *set) {
   free(set);
 }
 
+void set_drop(Set *set) {
+  if (--set->head.holders == 0) set_free(&set->head);
+}
+
 _Static_assert(sizeof(Hearing) % 16 == 0, "records stay aligned");
 
 static Set *set_create(size_t count) {
   Set *set = calloc(1, sizeof *set + count * sizeof *set->choices);
   if (!set) return NULL;
-  set->holders = 1;
-  set->extra = (uint32_t)(count * sizeof(Hearing));
+  set->head.holders = 1;
+  set->head.extra = (uint32_t)(count * sizeof(Hearing));
   return set;
 }
 
@@ -113,16 +118,25 @@ static void set_seal(Set *set) {
   }
   if (set->timed) set->keeps |= KEEPS_TIMES;
   if (set->keeps) set->is_light = false;
-  set->extra += (uint32_t)times_size(set);
+  set->head.extra += (uint32_t)times_size(set);
+  const Choice *only = set->count == 1 ? set->choices[0] : NULL;
+  if (only && !set->keeps && !set->is_light && !only->attachment->condition) set->head.ear = &only->ear;
+}
+
+/* How a call begins that the set hears: where calls are counted, the short way is not taken. */
+static Handler handler_before(const Function *function, const Set *set) {
+  bool is_counted = function->instance && function->instance->max_depth;
+  if (set->is_light) return is_counted ? handler_enter_light_counted : handler_enter_light;
+  return set->head.ear && !is_counted ? handler_enter_heard : handler_enter_traced;
 }
 
 /* Puts the set (NULL: none) in place; the function's old one is dropped. */
 static void function_listen(Function *function, Set *set) {
-  Set *old = function->set;
-  function->set = set;
+  Set *old = listeners_of(function);
+  function->set = set ? &set->head : NULL;
   if (set) {
     if (!function->kept) function->kept = function->entry.handler;
-    function->entry.handler = set->is_light ? handler_enter_light : handler_enter_traced;
+    function->entry.handler = handler_before(function, set);
   } else if (function->kept) {
     function->entry.handler = function->kept;
     function->kept = NULL;
@@ -176,7 +190,7 @@ static void drop_changes(Changes *changes) {
 }
 
 static bool add_change(Changes *changes, Function *function, const Answer *answers, size_t count) {
-  const Set *old = function->set;
+  const Set *old = listeners_of(function);
   size_t before = old ? old->count : 0;
   Set *set = set_create(before + count);
   if (!set) return false;
@@ -195,8 +209,8 @@ static lun_status put_in_place(Store *store, lun_attachment *attachment, const A
     Function *function = answers->items[i].function;
     for (next = i; next < answers->count && answers->items[next].function == function;) next++;
     if (function->instance && function->instance->is_closed) continue;
-    size_t count = next - i + (function->set ? ((Set *)function->set)->count : 0);
-    if (!records_reserve(store, count + times_hearings(attachment, function->set))) {
+    size_t count = next - i + (function->set ? listeners_of(function)->count : 0);
+    if (!records_reserve(store, count + times_hearings(attachment, listeners_of(function)))) {
       drop_changes(&changes);
       return lun_error_set(error, LUN_NO_MEMORY, "no room for %zu listeners on one function while the guest runs", count);
     }
@@ -345,7 +359,7 @@ lun_status attach_instance(Store *store, Instance *instance, lun_error *error) {
 /* ---- taking away ---- */
 /* The function's set without the attachment. False: no memory, and the old one stays. */
 static bool function_forget(Function *function, const lun_attachment *attachment) {
-  const Set *old = function->set;
+  const Set *old = listeners_of(function);
   if (!old) return true;
   uint32_t kept = 0;
   for (uint32_t i = 0; i < old->count; i++) kept += old->choices[i]->attachment != attachment;
@@ -364,23 +378,29 @@ static bool function_forget(Function *function, const lun_attachment *attachment
 
 static void silence_all(lun_attachment *attachment, uint8_t why) {
   for (size_t i = 0; i < attachment->table_room; i++)
-    if (attachment->table[i]) attachment->table[i]->silent |= why;
+    if (attachment->table[i]) attachment->table[i]->ear.silent |= why;
+}
+
+/* Nothing more is told of calls that are open. */
+static void drop_all(lun_attachment *attachment) {
+  attachment->dropped = attachment->asks_at_end = true;
+  silence_all(attachment, SILENT_MUTED);
+  for (size_t i = 0; i < attachment->table_room; i++)
+    if (attachment->table[i]) attachment->table[i]->ear.after = NULL;
 }
 
 void lun_attachment_pause(lun_attachment *attachment, bool pause) {
   attachment->paused = pause;
   if (pause) silence_all(attachment, SILENT_PAUSED);
   for (size_t i = 0; i < attachment->table_room && !pause; i++)
-    if (attachment->table[i]) attachment->table[i]->silent &= (uint8_t)~SILENT_PAUSED;
+    if (attachment->table[i]) attachment->table[i]->ear.silent &= (uint8_t)~SILENT_PAUSED;
 }
 
 void lun_attachment_detach(lun_attachment *attachment, unsigned flags) {
   Store *store = attachment->store;
   if (attachment->detached) return;
   attachment->detached = true;
-  attachment->dropped = (flags & LUN_DROP) != 0;
-  if (attachment->dropped) attachment->asks_at_end = true;
-  if (attachment->dropped) silence_all(attachment, SILENT_MUTED);
+  if (flags & LUN_DROP) drop_all(attachment);
   unlink_attachment(store->trace, attachment);
   /* A call that is being told now goes on with its set: only where a set cannot be replaced its choices fall silent. */
   for (Instance *in = store->instances; in; in = in->next)

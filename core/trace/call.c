@@ -10,7 +10,7 @@ static const Record *listened(const lun_call *call) {
 }
 
 static lun_attachment *attachment_of(const lun_call *call) {
-  return call->kind == RECORD_CALL ? ((const Set *)call->set)->choices[call->current]->attachment : NULL;
+  return call->kind == RECORD_CALL ? set_of(call)->choices[call->current]->attachment : NULL;
 }
 
 uint64_t lun_call_id(const lun_call *call) {

@@ -11,19 +11,18 @@
 static void mute(const lun_attachment *attachment, const Choice *choice) {
   for (size_t i = 0; i < attachment->table_room; i++) {
     Choice *same = attachment->table[i];
-    if (same && same->listener == choice->listener && same->self == choice->self) same->silent |= SILENT_MUTED;
+    if (same && same->listener == choice->listener && same->ear.self == choice->ear.self) same->ear.silent |= SILENT_MUTED;
   }
 }
 
-/* Those that have failed in this event, told when it has been delivered to all. */
-static __attribute__((noinline, cold)) void settle_failures(Store *store, Record *record) {
+__attribute__((noinline, cold)) void dispatch_failed(Store *store, Record *record) {
   Trace *trace = trace_of(store);
   record->failed = false;
   size_t from = trace->failures.count;
   while (from > 0 && trace->failures.items[from - 1].record == record) from--;
   for (size_t i = from; i < trace->failures.count; i++) {
     Failure failure = trace->failures.items[i];
-    const Choice *choice = ((const Set *)record->set)->choices[failure.index];
+    const Choice *choice = set_of(record)->choices[failure.index];
     lun_attachment *attachment = choice->attachment;
     /* What report asks about its call is its own listener's. */
     record->current = failure.index;
@@ -31,7 +30,7 @@ static __attribute__((noinline, cold)) void settle_failures(Store *store, Record
     attachment->errors++;
     if (attachment->options.report) {
       attachment->reporting++;
-      attachment->options.report(attachment->context, attachment, record, choice->self, message);
+      attachment->options.report(attachment->context, attachment, record, choice->ear.self, message);
       attachment->reporting--;
     }
     if (attachment->options.on_error == LUN_ON_ERROR_STOP) {
@@ -40,7 +39,7 @@ static __attribute__((noinline, cold)) void settle_failures(Store *store, Record
       failure.message = NULL;
       store->pending = 1;
       store_raise(store, FLAG_LISTENER);
-    } else if (!(choice->silent & SILENT_MUTED)) {
+    } else if (!(choice->ear.silent & SILENT_MUTED)) {
       mute(attachment, choice);
       attachment->muted++;
     }
@@ -55,7 +54,7 @@ static __attribute__((noinline, cold)) bool is_at_work(const Store *store, const
   if (attachment->reporting) return true;
   for (const Record *mark = store->mark; mark; mark = mark->outer) {
     const Record *caller = mark->prev;
-    if (caller && caller->kind == RECORD_CALL && ((const Set *)caller->set)->choices[caller->current]->attachment == attachment)
+    if (caller && caller->kind == RECORD_CALL && set_of(caller)->choices[caller->current]->attachment == attachment)
       return true;
   }
   return false;
@@ -64,14 +63,14 @@ static __attribute__((noinline, cold)) bool is_at_work(const Store *store, const
 /* A choice that is muted, paused, or hears a call if its condition holds: late ones are told nothing before. */
 static __attribute__((noinline, cold)) void tell_unless(const Store *store, Record *record, uint32_t index,
                                                         const Slot *params) {
-  const Choice *choice = ((const Set *)record->set)->choices[index];
+  const Choice *choice = set_of(record)->choices[index];
   lun_attachment *attachment = choice->attachment;
   Hearing *hearing = &record->hearings[index];
-  if (choice->silent != SILENT_UNLESS || (store->runs != 1 && is_at_work(store, attachment))) return;
+  if (choice->ear.silent != SILENT_UNLESS || (store->runs != 1 && is_at_work(store, attachment))) return;
   record->current = index;
   hearing->heard = condition_begins(attachment->condition, choice->bound, record, params);
   if (hearing->heard && choice->listener->before && !attachment->asks_at_end)
-    choice->listener->before(choice->self, record, params);
+    choice->listener->before(choice->ear.self, record, params);
   record->serial = 0;
 }
 
@@ -79,11 +78,11 @@ static inline void tell_before(Store *store, Record *record, const Set *set, uin
   const Choice *choice = set->choices[index];
   Hearing *hearing = &record->hearings[index];
   hearing->data = NULL;
-  hearing->heard = !choice->silent && (LIKELY(store->runs == 1) || !is_at_work(store, choice->attachment));
-  if (UNLIKELY(choice->silent)) tell_unless(store, record, index, params);
+  hearing->heard = !choice->ear.silent && (LIKELY(store->runs == 1) || !is_at_work(store, choice->attachment));
+  if (UNLIKELY(choice->ear.silent)) tell_unless(store, record, index, params);
   else if (hearing->heard && choice->listener->before) {
     record->current = index;
-    choice->listener->before(choice->self, record, params);
+    choice->listener->before(choice->ear.self, record, params);
     record->serial = 0;
   }
 }
@@ -99,49 +98,49 @@ static __attribute__((noinline)) void keep(Store *store, Record *record, const S
   const Type *type = record->function->type;
   if (set->keeps & KEEPS_TIMES) times_begin(store, record);
   if (!(set->keeps & KEEPS_PARAMS) || type->type.param_slots == 0) return;
-  record->params = (Slot *)(void *)((char *)record->hearings + set->extra);
+  record->params = (Slot *)(void *)((char *)record->hearings + set->head.extra);
   memcpy(record->params, params, type->type.param_slots * sizeof(Slot));
 }
 
 bool dispatch_enter(Store *store, Function *function, Slot *fp) {
-  Set *set = function->set;
+  Set *set = listeners_of(function);
   const Type *type = function->type;
-  size_t extra = set->extra;
+  size_t extra = set->head.extra;
   if (UNLIKELY(set->keeps & KEEPS_PARAMS)) extra += saved_size(type);
   Record *record = record_push(store, RECORD_CALL, PHASE_BEFORE, fp, extra);
   if (UNLIKELY(!record)) return false;
   Slot *params = fp - 2 - type->slots;
   record->ret = (const Word *)(uintptr_t)fp[-1];
   record->function = function;
-  record->set = set;
+  record->set = &set->head;
   record->id = ++store->last_id;
   record->tail_of = store->tail_of;
   record->tail = NULL;
   record->params = NULL;
   store->tail_of = 0;
-  set->holders++;
+  set->head.holders++;
   fp[-1] = (Slot)(uintptr_t)after_word;
   if (UNLIKELY(set->keeps)) keep(store, record, set, params);
   tell_before(store, record, set, 0, params);
   if (UNLIKELY(set->count > 1)) tell_others_before(store, record, set, params);
-  if (UNLIKELY(record->failed)) settle_failures(store, record);
+  if (UNLIKELY(record->failed)) dispatch_failed(store, record);
   record->phase = PHASE_NONE;
   return true;
 }
 
 /* Nothing of such a call is kept: whose place it takes is told to nobody. */
 void dispatch_light(Store *store, Function *function, Slot *fp) {
-  Set *set = function->set;
+  Set *set = listeners_of(function);
   const Slot *params = fp - 2 - function->type->slots;
   store->tail_of = 0;
-  set->holders++; /* a budget's callback may detach */
+  set->head.holders++; /* a budget's callback may detach */
   for (uint32_t i = 0, n = set->count; i < n; i++) {
     const Choice *choice = set->choices[i];
-    LightPlan *plan = choice->self;
-    if (UNLIKELY(choice->silent) || (UNLIKELY(store->runs > 1) && is_at_work(store, choice->attachment))) continue;
+    LightPlan *plan = choice->ear.self;
+    if (UNLIKELY(choice->ear.silent) || (UNLIKELY(store->runs > 1) && is_at_work(store, choice->attachment))) continue;
     plan->tell(plan, function, params);
   }
-  if (LIKELY(set->holders > 1)) set->holders--;
+  if (LIKELY(set->head.holders > 1)) set->head.holders--;
   else set_drop(set);
 }
 
@@ -153,8 +152,8 @@ static bool hears_end(Record *record, const Choice *choice, uint32_t index, cons
 }
 
 static __attribute__((noinline, cold)) void tell_after_if(Record *record, uint32_t index, const Slot *results) {
-  const Choice *choice = ((const Set *)record->set)->choices[index];
-  if (hears_end(record, choice, index, results)) choice->listener->after(choice->self, record, results);
+  const Choice *choice = set_of(record)->choices[index];
+  if (hears_end(record, choice, index, results)) choice->listener->after(choice->ear.self, record, results);
   record->serial = 0;
 }
 
@@ -166,7 +165,7 @@ static inline void tell_after(Record *record, const Set *set, uint32_t index, co
     return;
   }
   record->current = index;
-  choice->listener->after(choice->self, record, results);
+  choice->listener->after(choice->ear.self, record, results);
   record->serial = 0;
 }
 
@@ -175,7 +174,7 @@ static inline void tell_abort(Record *record, const Set *set, uint32_t index, co
   if (!choice->listener->abort || !record->hearings[index].heard) return;
   record->current = index;
   if (!choice->attachment->asks_at_end || hears_end(record, choice, index, NULL))
-    choice->listener->abort(choice->self, record, error);
+    choice->listener->abort(choice->ear.self, record, error);
   record->serial = 0;
 }
 
@@ -195,12 +194,12 @@ static __attribute__((noinline)) void tell_all_after(Record *record, const Set *
 }
 
 void dispatch_leave(Store *store, Record *record, const Slot *results) {
-  Set *set = record->set;
+  Set *set = set_of(record);
   record->phase = PHASE_AFTER;
   if (LIKELY(set->count == 1)) tell_after(record, set, 0, results);
   else tell_all_after(record, set, results);
-  if (UNLIKELY(record->failed)) settle_failures(store, record);
-  if (LIKELY(set->holders > 1)) set->holders--;
+  if (UNLIKELY(record->failed)) dispatch_failed(store, record);
+  if (LIKELY(set->head.holders > 1)) set->head.holders--;
   else set_drop(set);
 }
 
@@ -213,14 +212,14 @@ void dispatch_tail(Store *store, Record *record, const Function *callee) {
 }
 
 void dispatch_abort(Store *store, Record *record, const lun_error *error) {
-  Set *set = record->set;
+  Set *set = set_of(record);
   record->phase = PHASE_ABORT;
   for (uint32_t last = set->count; last > 0;) {
     uint32_t first = group_start(set, last);
     for (uint32_t i = first; i < last; i++) tell_abort(record, set, i, error);
     last = first;
   }
-  if (record->failed) settle_failures(store, record);
+  if (record->failed) dispatch_failed(store, record);
   set_drop(set);
 }
 
@@ -232,6 +231,8 @@ const TraceHooks trace_hooks = {
   .leave = dispatch_leave,
   .tail = dispatch_tail,
   .abort = dispatch_abort,
+  .failed = dispatch_failed,
+  .drop = set_free,
   .wants_stack = dispatch_wants_stack,
   .instance_made = attach_instance,
   .instance_live = event_instance_live,

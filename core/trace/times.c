@@ -16,10 +16,11 @@ void times_wanted(Store *store, bool wanted) {
   trace->timed += wanted ? 1 : (uint64_t)-1;
   store->timed = trace->timed > 0;
   store->hooks = store->timed ? &timed_hooks : &trace_hooks;
+  store_detours(store);
 }
 
 static Times *times_of(const Record *record) {
-  return record->timed ? (Times *)(void *)&((Record *)record)->hearings[((const Set *)record->set)->count] : NULL;
+  return record->timed ? (Times *)(void *)&((Record *)record)->hearings[set_of(record)->count] : NULL;
 }
 
 /* ---- the clock ---- */
@@ -39,7 +40,7 @@ static void clock_go(Store *store, const Stopped *stopped) {
 
 /* ---- spans ---- */
 static void begin_spans(Record *record, Times *times) {
-  const Set *set = record->set;
+  const Set *set = set_of(record);
   const lun_attachment *last = NULL;
   Span *span = times->spans;
   for (uint32_t i = 0; i < set->count; i++) {
@@ -77,7 +78,7 @@ static bool enter_untold(Store *store, Function *function, Slot *fp) {
 }
 
 static bool enter(Store *store, Function *function, Slot *fp) {
-  if (!((const Set *)function->set)->tells_before) return enter_untold(store, function, fp);
+  if (!listeners_of(function)->tells_before) return enter_untold(store, function, fp);
   Stopped stopped = clock_stop(store);
   trace_of(store)->moment = stopped.moment;
   trace_of(store)->fence = store->last_id + 1;
@@ -136,6 +137,8 @@ const TraceHooks timed_hooks = {
   .leave = leave,
   .tail = tail,
   .abort = abort_call,
+  .failed = dispatch_failed,
+  .drop = set_free,
   .wants_stack = dispatch_wants_stack,
   .instance_made = attach_instance,
   .instance_live = event_instance_live,
@@ -147,7 +150,7 @@ const TraceHooks timed_hooks = {
 /* ---- what a callback can ask ---- */
 static const Times *asked(const lun_call *call) {
   if (call->kind != RECORD_CALL || call->phase == PHASE_NONE) return NULL;
-  return ((const Set *)call->set)->choices[call->current]->attachment->options.time ? times_of(call) : NULL;
+  return set_of(call)->choices[call->current]->attachment->options.time ? times_of(call) : NULL;
 }
 
 bool lun_call_time(const lun_call *call, uint64_t *ns) {
@@ -166,7 +169,7 @@ bool lun_call_elapsed(const lun_call *call, uint64_t *ns) {
 bool lun_call_self_time(const lun_call *call, uint64_t *ns) {
   const Times *times = asked(call);
   if (!times || call->phase == PHASE_BEFORE) return false;
-  const lun_attachment *attachment = ((const Set *)call->set)->choices[call->current]->attachment;
+  const lun_attachment *attachment = set_of(call)->choices[call->current]->attachment;
   *ns = times->elapsed;
   for (uint64_t i = 0; i < times->count; i++)
     if (times->spans[i].attachment == attachment) *ns -= times->spans[i].inner;

@@ -25,10 +25,9 @@ extern const lun_listener light_listener;
 /* One listener of one attachment; the same (listener, self) has the same choice for every function, unless it has a
  * condition. */
 typedef struct Choice {
+  Ear ear;                  /* its callbacks, as far as they may be called without a look at the rest; silent: SILENT_… */
   const lun_listener *listener;
-  void *self;
   lun_attachment *attachment;
-  uint8_t silent;           /* SILENT_…: not for new calls */
   struct Bound *bound;      /* of a condition: to this function alone; owned */
 } Choice;
 
@@ -49,15 +48,17 @@ typedef struct Times {
 } Times;
 
 typedef struct Set {
-  uint32_t holders;         /* its function, and each open call */
+  Listening head;
   uint32_t count;
-  uint32_t extra;           /* bytes of a record behind its head, less the saved params */
   uint32_t timed;           /* attachments in it that ask for times */
   uint8_t keeps;            /* KEEPS_… */
   bool is_light;            /* light_listener alone */
   bool tells_before;        /* somebody may be told a before, or asked whether to hear the call */
   Choice *choices[];        /* those of one attachment stand together */
 } Set;
+
+static inline Set *set_of(const Record *record) { return (Set *)(void *)record->set; }
+static inline Set *listeners_of(const Function *function) { return (Set *)(void *)function->set; }
 
 struct lun_attachment {
   Store *store;
@@ -105,7 +106,7 @@ extern const TraceHooks trace_hooks, timed_hooks;
 
 /* Whether a listener of the attachment heard its before. */
 static inline bool record_heard_by(const Record *record, const lun_attachment *attachment) {
-  const Set *set = record->set;
+  const Set *set = set_of(record);
   for (uint32_t i = 0; i < set->count; i++)
     if (set->choices[i]->attachment == attachment && record->hearings[i].heard) return true;
   return false;
@@ -113,6 +114,8 @@ static inline bool record_heard_by(const Record *record, const lun_attachment *a
 
 /* ---- dispatch.c ---- */
 bool dispatch_enter(Store *store, Function *function, Slot *fp);
+/* Those that have failed in this event, told when it has been delivered to all. */
+void dispatch_failed(Store *store, Record *record);
 void dispatch_light(Store *store, Function *function, Slot *fp);
 void dispatch_leave(Store *store, Record *record, const Slot *results);
 void dispatch_tail(Store *store, Record *record, const Function *callee);
@@ -157,7 +160,9 @@ void event_destroy(Trace *trace);
 
 /* ---- attach.c ---- */
 bool trace_ensure(Store *store);
+/* One holder less. */
 void set_drop(Set *set);
+void set_free(Listening *head);
 lun_status attach_instance(Store *store, Instance *instance, lun_error *error);
 void attach_closed(Store *store, Instance *instance);
 void attach_destroy(Store *store);
