@@ -457,8 +457,6 @@ void walk_frame(const Walk *walk, lun_frame *out);
  * passed. `record`: the topmost one that is not of a frame further in. */
 const Slot *frame_params(const Function *function, const Slot *fp, const Record *record, bool *exact);
 uint32_t record_depth(Record *record);
-/* How many frames, this one and those further out, are of instances that count them. */
-uint32_t walk_counted(Walk walk);
 /* The true return word of the frame at fp, whose records begin at `record`. */
 const Word *true_return(const Slot *fp, const Record *record);
 static inline bool is_patched(const Word *ret) { return ret == after_word || ret == bridge_word; }

@@ -140,13 +140,15 @@ static const Catch *function_catch(const Function *function, const Word *pc, con
   return NULL;
 }
 
-/* Goes out to the frame of this run that catches, if there is one; pc: where the first one stands (NULL: no guest's). */
-static const Catch *find_catch(Walk *walk, const Word *pc, const Exception *exception) {
-  for (;;) {
+/* Goes out to the frame of this run that catches, if there is one; pc: where the first one stands (NULL: no guest's).
+ * *left: how many frames it has left that count for max_depth. */
+static const Catch *find_catch(Walk *walk, const Word *pc, const Exception *exception, uint32_t *left) {
+  for (*left = 0;;) {
     const Function *function = walk->function;
     const Catch *found = pc && function->catch_count ? function_catch(function, pc, exception) : NULL;
     if (found || walk->ret == exit_word) return found;
     pc = walk->ret - 1;
+    *left += function->instance && function->instance->max_depth;
     walk_next(walk);
   }
 }
@@ -183,7 +185,8 @@ static bool leave_frames(Store *store, const Record *until, Exception *exception
 
 bool exception_throw(Store *store, Exception *exception, Point point) {
   Walk walk = walk_from_point(store, &point);
-  const Catch *found = find_catch(&walk, point.pc, exception);
+  uint32_t left;
+  const Catch *found = find_catch(&walk, point.pc, exception, &left);
   if (!found) {
     store->outcome = LUN_EXCEPTION;
     store->point = point;
@@ -203,7 +206,7 @@ bool exception_throw(Store *store, Exception *exception, Point point) {
   if (found->ref_slot >= 0) walk.fp[found->ref_slot] = lun_exception_ref(exception);
   lun_exception_release(exception);
   store->point = (Point){ walk.function, walk.fp, walk.function->code + found->target, UINT32_MAX };
-  if (store->depth) store->depth = walk_counted(walk);
+  store->depth -= left;
   return true;
 }
 

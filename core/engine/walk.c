@@ -111,15 +111,6 @@ const Slot *frame_params(const Function *function, const Slot *fp, const Record 
   return fp - 2 - function->type->slots;
 }
 
-uint32_t walk_counted(Walk walk) {
-  uint32_t count = 0;
-  do {
-    const Instance *instance = walk.function->instance;
-    count += instance && instance->max_depth;
-  } while (walk_next(&walk));
-  return count;
-}
-
 /* The record of the frame that the walk has come to, where it has one that can know its depth. */
 static Record *knowing_record(const Walk *walk) {
   Record *record = walk->record;

@@ -271,6 +271,31 @@ describe("a limit of depth", function()
     assert.same({ "before 0", "before 1", "before 2", "abort 2 exhausted", "abort 1 exhausted", "abort 0 exhausted" }, heard)
   end)
 
+  it("leaves a callback of before as many calls after a caught exception as before it", function()
+    local session = guest.session({ limits = { max_depth = 10 } })
+    local app = session.instantiate(session.module(wat([[(module (tag $t)
+      (func $deep (export "deep") (param i32) (result i32)
+        (if (result i32) (local.get 0)
+          (then (i32.add (i32.const 1) (call $deep (i32.sub (local.get 0) (i32.const 1)))))
+          (else (i32.const 0))))
+      (func $throws (param i32)
+        (if (local.get 0) (then (call $throws (i32.sub (local.get 0) (i32.const 1)))) (else (throw $t))))
+      (func (export "caught_then") (param i32) (result i32)
+        (try (do (call $throws (i32.const 2))) (catch $t))
+        (call $deep (local.get 0)))
+      (func (export "outer") (nop)))]])))
+    local deepest
+    session.on("outer", function()
+      for n = 0, 20 do
+        if not pcall(app.invoke, app, "caught_then", n) then break end
+        deepest = n
+      end
+    end)
+    app:invoke("outer")
+    -- Not yet among the ten: outer, which is told of before it begins. caught_then is, and deep of n has n + 1 frames.
+    assert.equal(8, deepest)
+  end)
+
   it("is whole again after each failure", function()
     local list = outcomes({ max_depth = 10 }, nil, { { "deep", 50 }, { "through", 50 }, { "deep", 9 }, { "through", 4 } })
     assert.is_truthy(list[3]:find(": 9,") and list[4]:find(": 4,"), table.concat(list, "\n"))
