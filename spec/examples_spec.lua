@@ -2,6 +2,7 @@
 -- The examples do what their README says.
 
 local command = require("spec.support.command")
+local environment = require("spec.support.lua")
 local files = require("spec.support.files")
 
 local folder = command.build .. "/examples/"
@@ -26,6 +27,23 @@ describe("the sort", function()
     assert.equal("", result.stderr)
     assert.equal(0, result.status)
     assert.equal("4 comparisons, 6 swaps\n3 calls of sort_range deep, first for 2..2\n", result.trace)
+  end)
+end)
+
+describe("the spec of the sort's script", function()
+  it("passes, and fails where the script is another", function()
+    local function tests_of(path)
+      return command.run("lua5.4", { "/usr/bin/busted", "-o", "TAP", path }, { env = environment({ LUNETTE_COUNTS = false }) })
+    end
+    local result = tests_of("examples/sort_spec.lua")
+    assert.equal(0, result.status, result.stdout .. result.stderr)
+    assert.equal(2, select(2, result.stdout:gsub("\nok %d", "")) + (result.stdout:find("^ok 1") and 1 or 0), result.stdout)
+    local directory <close> = files.temporary()
+    files.copy("examples/sort_spec.lua", directory .. "/sort_spec.lua")
+    files.write(directory .. "/sort.lua", (files.read("examples/sort.lua"):gsub("swaps %+ 1", "swaps + 2")))
+    result = tests_of(directory .. "/sort_spec.lua")
+    assert.is_true(result.status ~= 0)
+    assert.is_truthy(result.stdout:find("2 comparisons, 2 swaps", 1, true), result.stdout)
   end)
 end)
 

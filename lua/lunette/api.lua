@@ -47,6 +47,28 @@ api.rows = {
   { "lunette.stack", "(frames) -> stack", "a stack of the frames of a list, to test a listener without a guest" },
   { "lunette.stack_of", "(id) -> stack", "the stack that call:stack_id() gave this number" },
   { "lunette.bench", "(n, frames, listener) -> ns", "calls before and after n times; the mean time of a round" },
+  -- tests
+  { "lunette.expect", "(condition [, message]) -> condition",
+    "where the condition does not hold, as lunette.fail" },
+  { "lunette.fail", "([message])",
+    "tells the message with its place and ends the run with kind exit, status 104; in a program, outside of a run, raises it" },
+  { "lunette.failures", "list of strings", "what lunette.fail and lunette.expect have told" },
+  { "lunette.fake", "({module=, functions={…}, memory={…}, frames={…}, output=}) -> fake",
+    "a guest made of declarations, to test scripts with; a function: a name or {name=, params=, results=, param_names=, "
+      .. "export=}, of the host {name=, host=\"env\", call=f}; memory: a string or {[address]=string, pages=, max=}; "
+      .. "frames: the calls under which it is called, top first" },
+  { "fake:call", "(name, param, …) | ({name, param, …, calls={…}, writes={[address]=string}, returns=, traps=}) -> err | nil",
+    "calls a function, which does what is said; of a host function: writes= returns= raises= exits=" },
+  { "fake:load", "(file | name [, options]) -> script", "loads a script into the fake's session, as -s does" },
+  { "fake:eval", "(code [, options]) -> script", "loads Lua text, as -e does" },
+  { "fake:finish", "() -> failures", "the guest's end: at_exit, and what was counted is printed" },
+  { "fake:close", "()", "frees it" },
+  { "fake.lunette", "lunette", "its session's API" },
+  { "fake.instance", "instance", "its guest; made at the first call, after the scripts that were loaded before" },
+  { "fake.memory", "memory", "its guest's memory, to be read and written by the test" },
+  { "fake.output", "string", "what was written to the trace output so far" },
+  { "fake.messages", "list of strings", "what was told besides: errors of listeners, wheres that match nothing" },
+  { "fake.failures", "list of strings", "as lunette.failures" },
   -- scripts
   { "lunette.load", "(file | name [, options]) -> script",
     "loads a script, also while the guest runs; what it puts to work is its own; options={name=value}" },

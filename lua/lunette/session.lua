@@ -8,6 +8,7 @@
 local aggregate = require("lunette.aggregate")
 local Owner = require("lunette.owner")
 local core = require("lunette.core")
+local expectations = require("lunette.expectations")
 local loop = require("lunette.loop")
 local options = require("lunette.options")
 local reading = require("lunette.reading")
@@ -175,6 +176,17 @@ end
 function calls.stack(_, _, frames) return testkit.stack(frames) end
 function calls.bench(_, _, count, frames, listener) return testkit.bench(count, frames, listener) end
 
+--- A guest made of declarations, in a session of its own.
+function calls.fake(session, _, given)
+  return require("lunette.fake").new(function(settings)
+    local opened = sessions.create(settings)
+    opened.folders = session.folders
+    return opened
+  end, given)
+end
+
+calls.expect, calls.fail = expectations.expect, expectations.fail
+
 function calls.at_exit(session, owner, callback)
   if type(callback) ~= "function" then error("at_exit: a function expected, got " .. type(callback), 0) end
   session:open()
@@ -223,6 +235,7 @@ function calls.close(session) session:close() end
 -- ---- fields that are looked up when they are read ----
 local fields = {}
 function fields.guest(session) return session.guest end
+function fields.failures(session) return table.move(session.failures, 1, #session.failures, 1, {}) end
 -- A list of its own, so that the instances can be closed in a loop over it.
 function fields.instances(session)
   local instances = session.core and session:open().instances or {}
@@ -468,7 +481,7 @@ end
 
 local function new(fresh)
   fresh.attached, fresh.attached_limit, fresh.exits, fresh.scripts, fresh.state = {}, 16, {}, {}, {}
-  fresh.aggregations, fresh.lingers = {}, {}
+  fresh.aggregations, fresh.lingers, fresh.failures = {}, {}, {}
   local session = setmetatable(fresh, Session)
   session.api = session:api_for(nil)
   return session

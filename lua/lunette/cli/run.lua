@@ -1,6 +1,7 @@
 -- SPDX-License-Identifier: MIT
 --- The scripts of `lunette run`: loads what -s and -e named, checks what they listen to, and ends them.
 
+local expectations = require("lunette.expectations")
 local script = require("lunette.script")
 local sessions = require("lunette.session")
 
@@ -69,9 +70,12 @@ end
 --- The instance is made: scripts see it as lunette.guest.
 function run.set_guest(_, instance) session:set_guest(instance) end
 
---- The guest has ended: runs what the scripts gave at_exit. Gives the exit status where --strict minds a failure.
+--- The guest has ended: runs what the scripts gave at_exit. Gives the exit status where an expectation has failed, and where
+-- --strict minds a failure.
 function run.finish(core_session, request)
-  return session:finish(request.topic) > 0 and core_session.strict and EXIT_STRICT or nil
+  local failures = session:finish(request.topic)
+  if #session.failures > 0 then return expectations.STATUS end
+  return failures > 0 and core_session.strict and EXIT_STRICT or nil
 end
 
 local QUIT = 256 -- to the command: the prompt was left
