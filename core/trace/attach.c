@@ -107,14 +107,15 @@ static Set *set_create(size_t count) {
 
 /* What the set says of its choices; takes hold of each attachment once. */
 static void set_seal(Set *set) {
-  set->is_light = true;
+  set->is_light = set->only_counts = true;
   for (uint32_t i = 0; i < set->count; i++) {
     lun_attachment *attachment = set->choices[i]->attachment;
     if (begins_group(set, i)) attachment->holders++;
     if (set->choices[i]->listener->before || attachment->condition) set->tells_before = true;
     if (set->choices[i]->listener != &light_listener || attachment->condition) set->is_light = false;
+    if (!listener_counts(set->choices[i]->listener)) set->only_counts = false;
     if (attachment->options.params) set->keeps |= KEEPS_PARAMS;
-    if (begins_group(set, i) && attachment->options.time) set->timed++;
+    if (attachment->options.time && (begins_group(set, i) || set->choices[i]->listener == &whole_listener)) set->timed++;
   }
   if (set->timed) set->keeps |= KEEPS_TIMES;
   if (set->keeps) set->is_light = false;
@@ -171,9 +172,9 @@ static bool ask(lun_attachment *attachment, Instance *instance, Answers *answers
   return true;
 }
 
-/* What the times of a call of the function take, with one attachment more, as so many listeners' places. */
-static size_t times_hearings(const lun_attachment *attachment, const Set *old) {
-  const Set set = { .timed = (old ? old->timed : 0) + attachment->options.time };
+/* What the times of a call of the function take at most, with so many listeners more, as so many listeners' places. */
+static size_t times_hearings(const lun_attachment *attachment, const Set *old, size_t count) {
+  const Set set = { .timed = (old ? old->timed : 0) + (attachment->options.time ? (uint32_t)count : 0) };
   return times_size(&set) / sizeof(Hearing);
 }
 
@@ -210,7 +211,7 @@ static lun_status put_in_place(Store *store, lun_attachment *attachment, const A
     for (next = i; next < answers->count && answers->items[next].function == function;) next++;
     if (function->instance && function->instance->is_closed) continue;
     size_t count = next - i + (function->set ? listeners_of(function)->count : 0);
-    if (!records_reserve(store, count + times_hearings(attachment, listeners_of(function)))) {
+    if (!records_reserve(store, count + times_hearings(attachment, listeners_of(function), next - i))) {
       drop_changes(&changes);
       return lun_error_set(error, LUN_NO_MEMORY, "no room for %zu listeners on one function while the guest runs", count);
     }

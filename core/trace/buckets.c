@@ -22,6 +22,12 @@ double bucket_low(int32_t index, unsigned bits) {
   return low;
 }
 
+int32_t bucket_of_step(const lun_aggregate_options *options, double value) {
+  if (value < options->from) return -1;
+  int32_t most = (int32_t)ceil((options->to - options->from) / options->step - 1e-9);
+  return value >= options->to ? most : (int32_t)((value - options->from) / options->step);
+}
+
 static bool widen(Cells *cells, Buckets *buckets, int32_t index) {
   int64_t first = buckets->room ? buckets->first : index, last = first + (int64_t)buckets->room;
   int64_t slack = buckets->room / 2 < 8 ? 8 : buckets->room / 2;

@@ -40,7 +40,7 @@ Cell *cells_find(const Cells *cells, const lun_datum *keys, size_t count) {
   return cells->slot_count ? cells->slots[slot_of(cells, hash_of(keys, count), keys, count)] : NULL;
 }
 
-static bool charge(Cells *cells, size_t size) {
+bool cells_charge(Cells *cells, size_t size) {
   if (size > cells->budget - cells->bytes) return false;
   cells->bytes += size;
   return true;
@@ -72,7 +72,7 @@ Cell *cells_get(Cells *cells, const lun_datum *keys, size_t count) {
     if (LIKELY(found)) return found;
   }
   if (cells->all.count * 2 >= cells->slot_count && !grow_slots(cells)) return NULL;
-  if (!charge(cells, cell_size(count) + sizeof(Cell *))) return NULL;
+  if (!cells_charge(cells, cell_size(count) + sizeof(Cell *))) return NULL;
   Cell *cell = calloc(1, cell_size(count));
   if (!cell || !vec_push(&cells->all, cell)) {
     free(cell);
@@ -86,6 +86,28 @@ Cell *cells_get(Cells *cells, const lun_datum *keys, size_t count) {
   return cell;
 }
 
+/* ---- what is counted ---- */
+/* All but the buckets. */
+void cell_add(Cell *cell, const Cell *other) {
+  double n = (double)cell->count, m = (double)other->count, off = other->mean - cell->mean;
+  if (n + m > 0) {
+    cell->mean += off * (m / (n + m));
+    cell->squares += other->squares + off * off * (n * m / (n + m));
+  }
+  cell->count += other->count;
+  cell->opened += other->opened;
+  cell->closed += other->closed;
+  cell->zeros += other->zeros;
+  cell->nested += other->nested;
+  lun_datum sum = datum_integer(other->sum);
+  cell_add_sum(cell, &sum, 1);
+  cell->has_number |= other->has_number;
+  cell->sum_number += other->sum_number;
+  if (other->min.kind != LUN_DATUM_NONE) cell_add_extremes(cell, &other->min);
+  if (other->max.kind != LUN_DATUM_NONE) cell_add_extremes(cell, &other->max);
+}
+
+/* ---- the end of cells ---- */
 static void cell_free(Cell *cell) {
   free(cell->positive.counts);
   free(cell->negative.counts);
@@ -117,7 +139,7 @@ const char *cells_text(Cells *cells, const char *text) {
   Text **bucket = &cells->texts[hash >> 56];
   for (Text *known = *bucket; known; known = known->next)
     if (known->hash == hash && strcmp(known->text, text) == 0) return known->text;
-  if (!charge(cells, sizeof(Text) + size)) return NULL;
+  if (!cells_charge(cells, sizeof(Text) + size)) return NULL;
   Text *made = malloc(sizeof *made + size);
   if (!made) {
     cells->bytes -= sizeof(Text) + size;

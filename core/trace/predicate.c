@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Readings, which take a value from a call, and predicates, trees of comparisons of them. Both are bound to a function before
  * its first call: an argument becomes a slot, a name a text, a comparison of names a constant. */
+#include <lunette/symbols.h>
 #include <math.h>
 #include <string.h>
 
@@ -53,6 +54,7 @@ unsigned reading_needs(const lun_reading *reading) {
   case LUN_SOURCE_ELAPSED:
   case LUN_SOURCE_SELF_TIME: return NEEDS_END | NEEDS_TIME | NEEDS_RECORD;
   case LUN_SOURCE_STACK_DEPTH:
+  case LUN_SOURCE_STACK:
   case LUN_SOURCE_CALLER: return NEEDS_RECORD;
   default: return 0;
   }
@@ -76,6 +78,12 @@ static bool bind_value(Reading *out, const lun_reading *reading, const lun_defin
   return true;
 }
 
+static const char *file_of(const lun_definition *definition) {
+  lun_place source;
+  if (lun_definition_is_host(definition)) return "(host)";
+  return lun_definition_place(definition, &source) && source.file ? source.file : "(unknown)";
+}
+
 Reading reading_bind(const lun_reading *reading, const Function *function) {
   Reading bound = { .access = ACCESS_FIXED, .source = (uint8_t)reading->source, .is_unsigned = reading->is_unsigned };
   const lun_definition *definition = function->definition;
@@ -88,6 +96,7 @@ Reading reading_bind(const lun_reading *reading, const Function *function) {
   case LUN_SOURCE_NAME: bound.fixed = datum_text(lun_definition_name(definition)); break;
   case LUN_SOURCE_MODULE: bound.fixed = datum_text(module ? module : ""); break;
   case LUN_SOURCE_INSTANCE: bound.fixed = datum_text(function->instance ? lun_instance_name(function->instance) : ""); break;
+  case LUN_SOURCE_FILE: bound.fixed = datum_text(file_of(definition)); break;
   default: bound.access = ACCESS_OTHER;
   }
   return bound;
@@ -149,14 +158,11 @@ lun_datum reading_read_far(const Reading *reading, const Event *event) {
 }
 
 /* ---- making predicates ---- */
-static bool is_text(lun_source source) {
-  return source == LUN_SOURCE_NAME || source == LUN_SOURCE_CALLER || source == LUN_SOURCE_MODULE || source == LUN_SOURCE_INSTANCE;
-}
-
 static lun_status check(const lun_reading *reading, lun_comparison comparison, const lun_datum *right, lun_error *error) {
-  bool wants_text = is_text(reading->source);
+  bool wants_text = reading_is_text(reading);
+  if (reading->source == LUN_SOURCE_STACK) return lun_error_set(error, LUN_USAGE, "stacks cannot be compared");
   if (comparison == LUN_COMPARE_GLOB && !wants_text)
-    return lun_error_set(error, LUN_USAGE, "glob compares names: of the function, its caller, its module, its instance");
+    return lun_error_set(error, LUN_USAGE, "glob compares names: of the function, its caller, its module, its instance, its file");
   for (int i = 0; i < (comparison == LUN_COMPARE_BETWEEN ? 2 : 1); i++) {
     if (comparison == LUN_COMPARE_HAS && (wants_text || right[i].kind != LUN_DATUM_INTEGER))
       return lun_error_set(error, LUN_USAGE, "has takes the bits of an integer");

@@ -31,7 +31,7 @@ struct StackIds {
   Place *places, *former;   /* of the stack at hand and of the one before, innermost first */
   size_t places_room, former_count;
   uint32_t count, room, mask;
-  uint64_t budget, refused;
+  uint64_t budget, refused, allowed; /* allowed: nodes that the stack at hand may take */
 };
 
 static StackIds *ids_of(Store *store) {
@@ -47,6 +47,8 @@ void stack_ids_destroy(StackIds *ids) {
 }
 
 /* ---- the tree ---- */
+_Static_assert(sizeof(Node) + 2 * sizeof(uint32_t) == STACK_BYTES, "what a node takes");
+
 static uint64_t size_of_room(uint64_t room) { return room * sizeof(Node) + 2 * room * sizeof(uint32_t); }
 
 static uint32_t slot_of(const StackIds *ids, const Node *node) {
@@ -83,10 +85,12 @@ static bool grow(StackIds *ids) {
 static uint32_t intern(StackIds *ids, Node node) {
   uint32_t slot = ids->table ? slot_of(ids, &node) : 0;
   if (ids->table && ids->table[slot]) return ids->table[slot];
+  if (ids->allowed == 0) return 0;
   if (ids->count + 1 >= ids->room) {
     if (!grow(ids)) return 0;
     slot = slot_of(ids, &node);
   }
+  ids->allowed--;
   ids->nodes[++ids->count] = node;
   ids->table[slot] = ids->count;
   return ids->count;
@@ -131,23 +135,31 @@ static bool name_places(StackIds *ids, size_t count) {
   return true;
 }
 
-uint64_t lun_call_stack_id(const lun_call *call) {
+uint64_t stack_id_within(const lun_call *call, uint64_t nodes, uint64_t *made) {
   StackIds *ids = ids_of(call->function->store);
   size_t count = 0;
+  *made = 0;
   if (!ids) return 0;
   for (lun_stack stack = lun_call_stack(call); lun_stack_next(&stack); count++)
     if (!add_place(ids, count, &stack.frame)) {
       ids->refused++;
       return 0;
     }
+  ids->allowed = nodes;
   bool well = name_places(ids, count);
+  *made = nodes - ids->allowed;
   Place *places = ids->former;
   ids->former = ids->places;
   ids->places = places;
   ids->former_count = well ? count : 0;
   if (well) return ids->former[0].id;
-  ids->refused++;
+  if (ids->allowed > 0) ids->refused++;
   return 0;
+}
+
+uint64_t lun_call_stack_id(const lun_call *call) {
+  uint64_t made;
+  return stack_id_within(call, UINT64_MAX, &made);
 }
 
 /* ---- and back ---- */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Counting in C: readings bound to a function and the predicates over them (predicate.c), histograms (buckets.c), keys and
- * what is counted under each (cells.c), and the listeners that do it (aggregate.c).
+ * what is counted under each (cells.c), the listeners that do it (aggregate.c), and the rows that come of it (tally.c).
  *
  * What can be known of a function before any call of it is found out once, when it is bound: where an argument lies, which
  * texts its keys are, which comparisons always hold. */
@@ -51,6 +51,10 @@ static inline double datum_double(const lun_datum *datum) {
 }
 /* < 0, 0, > 0; both are integers or numbers, and none is a NaN. */
 int datum_compare(const lun_datum *a, const lun_datum *b);
+static inline bool datum_less(const lun_datum *a, const lun_datum *b) {
+  if (LIKELY(a->kind == LUN_DATUM_INTEGER && b->kind == LUN_DATUM_INTEGER)) return a->as.integer < b->as.integer;
+  return datum_compare(a, b) < 0;
+}
 
 static inline lun_datum reading_read(const Reading *reading, const Event *event) {
   if (LIKELY(reading->access == ACCESS_PARAM && reading->type == (uint8_t)LUN_I32)) {
@@ -73,6 +77,7 @@ bool predicate_holds(const lun_predicate *predicate, const Reading *readings, co
 bool reading_copy(lun_reading *out, const lun_reading *reading);
 void reading_clear(lun_reading *reading);
 bool reading_equal(const lun_reading *a, const lun_reading *b);
+static inline bool reading_is_text(const lun_reading *reading) { return reading->source >= LUN_SOURCE_NAME; }
 
 /* ---- buckets.c ---- */
 typedef struct Buckets {
@@ -87,6 +92,8 @@ static inline int32_t bucket_of(uint64_t value, unsigned bits) {
   return (int32_t)(power << bits | (uint32_t)(rest & (((uint64_t)1 << bits) - 1)));
 }
 int32_t bucket_of_number(double value, unsigned bits);
+/* LHIST: -1 is all below `from`, the number of steps all from `to` on. */
+int32_t bucket_of_step(const lun_aggregate_options *options, double value);
 double bucket_low(int32_t index, unsigned bits);
 /* The first and last index in use; false: none. */
 bool buckets_span(const Buckets *buckets, int32_t *first, int32_t *last);
@@ -105,7 +112,7 @@ typedef struct Cell {
   lun_datum min, max;
   double mean, squares;     /* Welford's */
   Buckets positive, negative; /* logarithmic: by magnitude; LHIST: all in `positive` */
-  uint64_t zeros;
+  uint64_t zeros, nested;
   lun_datum keys[];
 } Cell;
 
@@ -127,9 +134,28 @@ typedef struct Cells {
 Cell *cells_find(const Cells *cells, const lun_datum *keys, size_t count);
 Cell *cells_get(Cells *cells, const lun_datum *keys, size_t count);
 void cells_remove(Cells *cells, Cell *cell, size_t keys);
+/* What is counted under a key. `cell_add` adds all but the buckets. */
+static inline void cell_add_sum(Cell *cell, const lun_datum *value, uint64_t weight) {
+  int64_t product, sum;
+  if (value->kind == LUN_DATUM_INTEGER && !__builtin_mul_overflow(value->as.integer, weight, &product) &&
+      !__builtin_add_overflow(cell->sum, product, &sum)) {
+    cell->sum = sum;
+    return;
+  }
+  cell->has_number = true;
+  cell->sum_number += datum_double(value) * (double)weight;
+}
+
+static inline void cell_add_extremes(Cell *cell, const lun_datum *value) {
+  if (cell->min.kind == LUN_DATUM_NONE || datum_less(value, &cell->min)) cell->min = *value;
+  if (cell->max.kind == LUN_DATUM_NONE || datum_less(&cell->max, value)) cell->max = *value;
+}
+void cell_add(Cell *cell, const Cell *other);
 /* One copy of each text; NULL: no memory or budget. */
 const char *cells_text(Cells *cells, const char *text);
 void cells_clear(Cells *cells, bool texts);
+/* Takes so much of the budget; false: it is not there. */
+bool cells_charge(Cells *cells, size_t size);
 /* False: no memory or budget for the bucket. */
 bool buckets_add_far(Cells *cells, Buckets *buckets, int32_t index, uint64_t weight);
 static inline bool buckets_add(Cells *cells, Buckets *buckets, int32_t index, uint64_t weight) {
@@ -138,5 +164,27 @@ static inline bool buckets_add(Cells *cells, Buckets *buckets, int32_t index, ui
   buckets->counts[place] += weight;
   return true;
 }
+
+/* ---- aggregate.c ---- */
+struct lun_aggregate {
+  uint32_t holders;
+  lun_aggregate_options options;  /* `keys`, `value`, `when`: its own */
+  lun_reading keys[LUN_KEYS_MOST], close_keys[LUN_KEYS_MOST], value;
+  unsigned needs;
+  size_t when_readings;
+  unsigned bits;
+  struct Plan *plans;
+  Cells cells;
+  Cell total;               /* BALANCE: of the keys that are forgotten */
+  Cells covered;            /* of whole times: under each key of a function what has passed, in `opened` */
+  const Store *store;       /* by stack: whose numbers they are */
+  uint64_t left_out;
+  bool is_full;
+};
+
+/* For want of room: counted, and told the first time. */
+void aggregate_leave_out(lun_aggregate *aggregate);
+/* A key that is even again is forgotten, with its cell. */
+void aggregate_count_balance(lun_aggregate *aggregate, Cell *cell, bool closing, uint64_t weight);
 
 #endif

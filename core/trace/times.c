@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Times, for attachments that ask: the clock is read once before an event's first callback and once after its last. While
  * nobody on the store asks, none of this is entered: the hooks of dispatch.c are the store's. A before that nobody is told
- * costs one reading.
+ * costs one reading, and so does each event of a call that aggregations alone hear.
  *
  * Guest time stands still while an event is told, whoever is told it: watched_ns is what the monotonic clock is ahead. A call
  * that a callback makes has times of its own, and is charged to none of the calls that were open around the callback. */
@@ -17,10 +17,6 @@ void times_wanted(Store *store, bool wanted) {
   store->timed = trace->timed > 0;
   store->hooks = store->timed ? &timed_hooks : &trace_hooks;
   store_detours(store);
-}
-
-static Times *times_of(const Record *record) {
-  return record->timed ? (Times *)(void *)&((Record *)record)->hearings[set_of(record)->count] : NULL;
 }
 
 /* ---- the clock ---- */
@@ -39,25 +35,45 @@ static void clock_go(Store *store, const Stopped *stopped) {
 }
 
 /* ---- spans ---- */
-static void begin_spans(Record *record, Times *times) {
+/* `fence`: that of the event in which the call was made; 0: of none. What such a call takes is in no other's time: nothing is
+ * covered twice. */
+static inline void begin_span(Record *record, Span *span, uint32_t index, bool is_first, uint64_t fence) {
+  const Choice *choice = set_of(record)->choices[index];
+  lun_attachment *attachment = choice->attachment;
+  *span = (Span){ attachment->span, 0, 0, attachment, NULL, 0 };
+  if (is_first && (LIKELY(record->hearings[index].heard) || record_heard_by(record, attachment))) {
+    span->id = record->id;
+    attachment->span = span;
+  }
+  if (choice->listener != &whole_listener || fence != 0) return;
+  span->covered = ((const LightPlan *)choice->ear.self)->covered;
+  span->covered_before = *span->covered;
+}
+
+static __attribute__((noinline)) void begin_all_spans(Record *record, Times *times, uint64_t fence) {
   const Set *set = set_of(record);
   const lun_attachment *last = NULL;
   Span *span = times->spans;
   for (uint32_t i = 0; i < set->count; i++) {
-    lun_attachment *attachment = set->choices[i]->attachment;
-    if (attachment == last || !attachment->options.time) continue;
+    const lun_attachment *attachment = set->choices[i]->attachment;
+    bool is_first = attachment != last;
+    if (!attachment->options.time || (!is_first && set->choices[i]->listener != &whole_listener)) continue;
     last = attachment;
-    *span = (Span){ attachment->span, 0, 0, attachment };
-    if (record_heard_by(record, attachment)) {
-      span->id = record->id;
-      attachment->span = span;
-    }
-    span++;
+    begin_span(record, span++, i, is_first, fence);
   }
   times->count = (uint64_t)(span - times->spans);
 }
 
-static void end_spans(const Trace *trace, Times *times) {
+static inline void begin_spans(Record *record, Times *times, uint64_t fence) {
+  if (UNLIKELY(set_of(record)->count > 1)) {
+    begin_all_spans(record, times, fence);
+    return;
+  }
+  begin_span(record, times->spans, 0, true, fence);
+  times->count = 1;
+}
+
+static inline void end_spans(const Trace *trace, Times *times) {
   for (uint64_t i = 0; i < times->count; i++) {
     const Span *span = &times->spans[i];
     if (!span->id) continue;
@@ -67,18 +83,19 @@ static void end_spans(const Trace *trace, Times *times) {
 }
 
 /* ---- events ---- */
-/* Nobody is told of the call before it ends: one reading does, the last thing before it begins. */
+/* Nobody, or none but aggregations, is told of the call before it ends: one reading does, the last thing before it begins. */
 static bool enter_untold(Store *store, Function *function, Slot *fp) {
   if (!dispatch_enter(store, function, fp)) return false;
   Times *times = times_of(store->record);
   if (!times) return true;
-  begin_spans(store->record, times);
+  begin_spans(store->record, times, trace_of(store)->fence);
   times->start = clock_monotonic_ns() - store->watched_ns;
   return true;
 }
 
 static bool enter(Store *store, Function *function, Slot *fp) {
-  if (!listeners_of(function)->tells_before) return enter_untold(store, function, fp);
+  const Set *set = listeners_of(function);
+  if (!set->tells_before || set->only_counts) return enter_untold(store, function, fp);
   Stopped stopped = clock_stop(store);
   trace_of(store)->moment = stopped.moment;
   trace_of(store)->fence = store->last_id + 1;
@@ -87,7 +104,7 @@ static bool enter(Store *store, Function *function, Slot *fp) {
     Times *times = times_of(store->record);
     if (times) {
       times->start = stopped.guest;
-      begin_spans(store->record, times);
+      begin_spans(store->record, times, stopped.fence);
     }
   }
   clock_go(store, &stopped);
@@ -101,34 +118,46 @@ void times_begin(Store *store, Record *record) {
   times->count = 0;
 }
 
-static Stopped end_begin(Store *store, Record *record) {
-  Stopped stopped = clock_stop(store);
+static inline void end_times(Store *store, Record *record, uint64_t moment) {
   Times *times = times_of(record);
-  if (times) {
-    times->moment = stopped.moment;
-    times->elapsed = stopped.guest - times->start;
-    end_spans(trace_of(store), times);
+  if (!times) return;
+  times->moment = moment;
+  times->elapsed = moment - store->watched_ns - times->start;
+  end_spans(trace_of(store), times);
+}
+
+/* False: it was all, nobody but aggregations hears the end. What they take to count is then left to the callers, whose times
+ * it makes longer by less than a reading of the clock would. */
+static inline bool end_begin(Store *store, Record *record, Stopped *stopped) {
+  if (set_of(record)->only_counts) {
+    if (record->timed) end_times(store, record, clock_monotonic_ns());
+    return false;
   }
+  *stopped = clock_stop(store);
+  end_times(store, record, stopped->moment);
   trace_of(store)->fence = store->last_id;
-  return stopped;
+  return true;
 }
 
 static void leave(Store *store, Record *record, const Slot *results) {
-  Stopped stopped = end_begin(store, record);
+  Stopped stopped;
+  bool stops = end_begin(store, record, &stopped);
   dispatch_leave(store, record, results);
-  clock_go(store, &stopped);
+  if (stops) clock_go(store, &stopped);
 }
 
 static void tail(Store *store, Record *record, const Function *callee) {
-  Stopped stopped = end_begin(store, record);
+  Stopped stopped;
+  bool stops = end_begin(store, record, &stopped);
   dispatch_tail(store, record, callee);
-  clock_go(store, &stopped);
+  if (stops) clock_go(store, &stopped);
 }
 
 static void abort_call(Store *store, Record *record, const lun_error *error) {
-  Stopped stopped = end_begin(store, record);
+  Stopped stopped;
+  bool stops = end_begin(store, record, &stopped);
   dispatch_abort(store, record, error);
-  clock_go(store, &stopped);
+  if (stops) clock_go(store, &stopped);
 }
 
 const TraceHooks timed_hooks = {

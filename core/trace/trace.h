@@ -19,8 +19,12 @@ enum { KEEPS_PARAMS = 1, KEEPS_TIMES = 2 };  /* of each call */
 typedef struct LightPlan LightPlan;
 struct LightPlan {
   void (*tell)(LightPlan *plan, const Function *function, const Slot *params);
+  uint64_t *covered;        /* of whole_listener: the time, weighted, that has passed in calls under the plan's keys */
 };
-extern const lun_listener light_listener;
+/* whole_listener: of an aggregation of whole times, whose calls have a span that says what was covered when they began. */
+extern const lun_listener light_listener, whole_listener;
+/* Whether it is an aggregation's: nothing but counting happens in it. */
+bool listener_counts(const lun_listener *listener);
 
 /* One listener of one attachment; the same (listener, self) has the same choice for every function, unless it has a
  * condition. */
@@ -31,12 +35,15 @@ typedef struct Choice {
   struct Bound *bound;      /* of a condition: to this function alone; owned */
 } Choice;
 
-/* A timed call's share of one attachment that asks for times; those of an attachment's open calls are a chain. */
+/* A timed call's share of one attachment that asks for times; those of an attachment's open calls are a chain. Of several
+ * whole_listeners of one attachment each has a span, of which the first alone is in the chain. */
 typedef struct Span {
   struct Span *outer;       /* the nearest enclosing call's that it heard */
   uint64_t id;              /* of the call; 0: not heard */
   uint64_t inner;           /* what the calls in it took that it heard */
   lun_attachment *attachment;
+  const uint64_t *covered;  /* its plan's, and what that was when the call began; NULL: it does not matter */
+  uint64_t covered_before;
 } Span;
 
 /* The times of one call, behind the hearings of its record. Guest time: the monotonic clock less what was spent watching. */
@@ -50,10 +57,11 @@ typedef struct Times {
 typedef struct Set {
   Listening head;
   uint32_t count;
-  uint32_t timed;           /* attachments in it that ask for times */
+  uint32_t timed;           /* spans of a call: one for each attachment in it that asks for times, at least */
   uint8_t keeps;            /* KEEPS_… */
   bool is_light;            /* light_listener alone */
   bool tells_before;        /* somebody may be told a before, or asked whether to hear the call */
+  bool only_counts;         /* all listeners are aggregations' */
   Choice *choices[];        /* those of one attachment stand together */
 } Set;
 
@@ -129,7 +137,19 @@ size_t times_size(const Set *set);
 void times_begin(Store *store, Record *record);
 /* One attachment more, or less, that asks for times. */
 void times_wanted(Store *store, bool wanted);
-
+static inline Times *times_of(const Record *record) {
+  return record->timed ? (Times *)(void *)&((Record *)record)->hearings[set_of(record)->count] : NULL;
+}
+/* At the end of a timed call: the span that says what was covered, for the attachment that is being told. NULL: it does not
+ * matter. */
+static inline const Span *times_span(const Record *record, const Times *times, const uint64_t *covered) {
+  const lun_attachment *attachment = set_of(record)->choices[record->current]->attachment;
+  for (uint64_t i = 0; i < times->count; i++) {
+    const Span *span = &times->spans[i];
+    if (LIKELY(span->covered == covered && span->attachment == attachment)) return span;
+  }
+  return NULL;
+}
 
 /* ---- condition.c ---- */
 /* A copy of what the options say, with the needs of it set in them. LUN_NO_MEMORY. */
@@ -151,6 +171,9 @@ bool glob_fits(const char *glob, const char *text);
 
 /* ---- stackid.c ---- */
 void stack_ids_destroy(StackIds *ids);
+enum { STACK_BYTES = 24 };  /* that one of its nodes takes */
+/* As lun_call_stack_id, if that takes no more than so many nodes; *made counts them. */
+uint64_t stack_id_within(const lun_call *call, uint64_t nodes, uint64_t *made);
 
 /* ---- event.c ---- */
 void event_grown(Store *store, Record *at, const Growth *growth);

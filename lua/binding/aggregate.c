@@ -38,7 +38,8 @@ static int word_of(lua_State *L, const char *key, const char *const *words, int 
 /* Of the table on top, which keeps the name. */
 static lun_reading reading_read(lua_State *L) {
   static const char *const sources[LUN_SOURCE_COUNT] = {
-    "arg", "result", "elapsed", "self_time", "stack_depth", "memory_size", "name", "caller", "module", "instance",
+    "arg", "result", "elapsed", "self_time", "stack_depth", "memory_size", "stack", "name", "caller", "module", "instance",
+    "file",
   };
   lun_reading reading = { 0 };
   luaL_checktype(L, -1, LUA_TTABLE);
@@ -302,6 +303,7 @@ static void tally_push(lua_State *L, lun_aggregate_kind kind, const lun_tally *t
   datum_field(L, "min", &tally->min);
   datum_field(L, "max", &tally->max);
   number_set(L, "avg", tally->mean);
+  if (tally->nested_ns) count_field(L, "nested", tally->nested_ns);
   if (kind == LUN_AGGREGATE_STATS) number_set(L, "stddev", tally->deviation);
 }
 

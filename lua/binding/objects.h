@@ -333,6 +333,7 @@ int core_pairing(lua_State *L);
 int core_watch(lua_State *L);
 int core_stack_of(lua_State *L);
 int core_where(lua_State *L);
+int core_gzip(lua_State *L); /* (bytes) -> gzip */
 int core_aggregate(lua_State *L);
 int core_aggregate_rows(lua_State *L);
 int core_aggregate_total(lua_State *L);

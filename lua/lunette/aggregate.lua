@@ -4,6 +4,7 @@
 
 local core = require("lunette.core")
 local reading = require("lunette.reading")
+local stacks = require("lunette.stacks")
 local tally = require("lunette.tally")
 
 local aggregate = {}
@@ -20,6 +21,7 @@ local kinds = {
   lhist = { core = "lhist", takes_value = true },
   quantile = { core = "quantile", takes_value = true },
   latency = { core = "quantile", takes_value = true, value = reading.words.elapsed },
+  stacks = { core = "count", takes_value = true, by_stack = true }, -- with a value its sum
 }
 
 aggregate.kinds = kinds
@@ -51,10 +53,11 @@ local function key_of(kind, wanted)
 end
 
 local function keys_of(kind, by)
-  if by == nil then by = "name" end
+  if by == nil then by = kinds[kind] and kinds[kind].by_stack and {} or "name" end
   if type(by) ~= "table" or reading.is(by) then by = { by } end
   local keys = {}
   for i, wanted in ipairs(by) do keys[i] = key_of(kind, wanted) end
+  if kinds[kind] and kinds[kind].by_stack and not stacks.place({ keys = keys }) then keys[#keys + 1] = reading.words.stack end
   return keys
 end
 
@@ -99,10 +102,11 @@ local function spec_of(kind, given)
   if row.core == "quantile" then names[#names + 1] = "q" end
   check_names(kind, given, names)
   local value = given.value or row.value
-  if row.takes_value and not reading.is(value) then
+  if row.takes_value and not reading.is(value) and not (row.by_stack and value == nil) then
     refuse(kind, "value: lunette.arg(n) or another value of a call expected, got %s", type(value))
   end
   local spec = { kind = row.core, keys = keys_of(kind, given.by), value = value, when = check_predicate(kind, given.when) }
+  if row.by_stack and value then spec.kind = "sum" end
   if kind == "lhist" then
     spec.from, spec.to = number_in(kind, given, "from", 0), number_in(kind, given, "to")
     spec.step = number_in(kind, given, "step")
@@ -115,7 +119,7 @@ function aggregate.new(session, kind, given)
   if given == nil then given = {} end
   if type(given) ~= "table" then refuse(kind, "options must be a table, not a %s", type(given)) end
   local spec = spec_of(kind, given)
-  spec.budget = budget_of(kind, given.budget)
+  spec.budget, spec.session = budget_of(kind, given.budget), session
   spec.shown, spec.quiet, spec.name = kind, given.quiet, given.name
   spec.title = given.name or kind
   if spec.kind == "quantile" then spec.q = quantiles_of(kind, given.q) end
@@ -128,13 +132,13 @@ function aggregate.balance(session, given)
   local open, close = keys_of("balance", given.open or given.key or {}), keys_of("balance", given.close or given.key or {})
   if #open ~= #close then refuse("balance", "open and close must have as many keys") end
   local spec = { kind = "balance", keys = open, close_keys = close, when = check_predicate("balance", given.when) }
-  spec.budget = budget_of("balance", given.budget)
+  spec.budget, spec.session = budget_of("balance", given.budget), session
   spec.shown, spec.quiet, spec.name, spec.title = "balance", given.quiet, given.name, given.name or "balance"
   return core.aggregate(session, spec), spec
 end
 
 -- ---- what the methods of an aggregation do (lua/binding/aggregate.c calls them) ----
-local orders = { "calls", "sum", "min", "max", "avg", "open", "key" }
+local orders = { "calls", "sum", "min", "max", "avg", "stddev", "open", "key" }
 
 local main_field = {
   count = "calls", sum = "sum", min = "min", max = "max", avg = "avg", stats = "calls", hist = "calls", lhist = "calls",
@@ -152,10 +156,13 @@ local function less_key(a, b)
   return false
 end
 
+-- By a field of the rows, or by a quantile, a number.
 local function sort_rows(rows, field)
   local rising = field == "min" or field == "key"
+  local is_share = type(field) == "number"
   table.sort(rows, function(a, b)
     local left, right = a[field], b[field]
+    if is_share then left, right = a.quantiles[field], b.quantiles[field] end
     if field == "open" then left, right = math.abs(left), math.abs(right) end
     if field ~= "key" and left ~= right then
       if rising then return left < right end
@@ -182,7 +189,7 @@ function aggregate.rows(own, field)
     finish_row(spec, row, own)
     row.number = nil
   end
-  sort_rows(rows, field or main_field[spec.shown])
+  sort_rows(rows, field or main_field[spec.shown] or main_field[spec.kind])
   return rows, spec
 end
 
@@ -192,22 +199,31 @@ function aggregate.table(own)
   return rows
 end
 
+local function format_of(name)
+  local format = tally.formats[name] or stacks.formats[name]
+  if format then return format end
+  local names = {}
+  for _, list in ipairs({ tally.formats, stacks.formats }) do
+    for known in pairs(list) do names[#names + 1] = known end
+  end
+  error(("print: no such format: %s%s"):format(tostring(name), nearest_hint(name, names)), 0)
+end
+
 local function print_options(given)
   if given == nil then given = {} end
   if type(given) ~= "table" then error("print: options must be a table, not a " .. type(given), 0) end
   check_names("print", given, { "top", "sort", "format" })
   local top, format = given.top, given.format or "text"
   if top ~= nil and (math.type(top) ~= "integer" or top < 0) then error("print: top must be a number of rows", 0) end
-  if not tally.formats[format] then
-    local names = {}
-    for name in pairs(tally.formats) do names[#names + 1] = name end
-    error(("print: no such format: %s%s"):format(tostring(format), nearest_hint(format, names)), 0)
-  end
-  return top, given.sort, format
+  return top, given.sort, format, format_of(format)
 end
 
 local function sort_field(spec, rows, field)
   if field == nil then return nil end
+  local share = type(field) == "string" and tonumber(field:match("^p(%d+%.?%d*)$"))
+  for _, q in ipairs(spec.q or {}) do
+    if share and math.abs(q * 100 - share) < 1e-9 then return q end
+  end
   if type(field) == "string" then
     for _, name in ipairs(orders) do
       if name == field and (name == "key" or not rows[1] or rows[1][name] ~= nil) then return field end
@@ -218,15 +234,19 @@ end
 
 --- The text of it.
 function aggregate.text(own, given)
-  local top, field, format = print_options(given)
+  local top, field, name, format = print_options(given)
   local rows, spec = aggregate.rows(own)
+  if stacks.formats[name] and not ((spec.kind == "count" or spec.kind == "sum") and stacks.place(spec)) then
+    error(("print: %s is for stacks: lunette.stacks{…}, or a count or sum by=\"stack\""):format(name), 0)
+  end
   field = sort_field(spec, rows, field)
   if field then sort_rows(rows, field) end
   local all = #rows
   if top and top > 0 then
     for i = all, top + 1, -1 do rows[i] = nil end
   end
-  return tally.formats[format](spec, rows, { more = all - #rows, left_out = own.left_out, budget = own.budget,
+  if tally.formats[name] then stacks.name_keys(spec, rows, name == "text") end
+  return format(spec, rows, { more = all - #rows, left_out = own.left_out, budget = own.budget,
                                              total = core.aggregate_total(own) })
 end
 

@@ -85,8 +85,8 @@ api.rows = {
   { "script:reload", "() -> script", "as lunette.reload" },
   -- counting in C
   { "lunette.count", "([{by=, when=, quiet=, name=, budget=}]) -> aggregation",
-    "counts calls in C; by: \"name\" (default), \"caller\", \"module\", \"instance\", lunette.arg(n), lunette.result(n), "
-      .. "a list of these, {} for one row; when: a predicate; budget: bytes for keys" },
+    "counts calls in C; by: \"name\" (default), \"caller\", \"module\", \"instance\", \"file\", \"stack\", lunette.arg(n), "
+      .. "lunette.result(n), a list of these, {} for one row; when: a predicate; budget: bytes for keys" },
   { "lunette.sum", "({value=, by=, when=, …}) -> aggregation", "the sum of a value: lunette.arg(n), lunette.result(n), …" },
   { "lunette.min", "({value=, by=, when=, …}) -> aggregation", "the smallest value" },
   { "lunette.max", "({value=, by=, when=, …}) -> aggregation", "the largest value" },
@@ -97,7 +97,10 @@ api.rows = {
   { "lunette.quantile", "({value=, q={0.5, 0.9, 0.99}, by=, when=, …}) -> aggregation",
     "quantiles of a value, off by at most 1 %" },
   { "lunette.latency", "([{value=lunette.elapsed, q=, by=, when=, …}]) -> aggregation",
-    "how long calls take: quantiles and total" },
+    "how long calls take: quantiles, and the total, in which a call inside of one under the same key is not counted again" },
+  { "lunette.stacks", "([{value=, by=, when=, …}]) -> aggregation",
+    "calls by stack, or with value= (say lunette.self_time) its sum; for flame graphs: print{format=\"folded\"}, "
+      .. "\"speedscope\", \"pprof\"" },
   { "lunette.balance", "(open, close, {key= | open=, close=, when=, …}) -> aggregation",
     "what two wheres open and close: attached at once; the keys that are not even" },
   { "lunette.arg", "(n | name) -> reading", "the n-th argument of a call, for by=, value= and predicates" },
@@ -123,7 +126,8 @@ api.rows = {
   { "aggregation.left_out", "integer", "calls that were left out, for want of budget" },
   { "aggregation.bytes", "integer", "of its budget, in use" },
   { "aggregation.budget", "integer", "bytes for keys and buckets" },
-  { "aggregation:print", "([{top=, sort=, format=\"text\"|\"json\"|\"csv\"|\"openmetrics\"}])",
+  { "aggregation:print",
+    "([{top=, sort=, format=\"text\"|\"json\"|\"csv\"|\"openmetrics\"|\"folded\"|\"speedscope\"|\"pprof\"}])",
     "writes it to lunette.out; what nobody has printed is printed at the end, unless quiet=true" },
   { "aggregation:text", "([{top=, sort=, format=}]) -> string", "what print writes" },
   { "aggregation:table", "() -> {{key=, keys=, calls=, sum=, …}, …, left_out=}", "its rows, the largest first" },

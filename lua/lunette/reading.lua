@@ -47,6 +47,8 @@ reading.words = {
   caller = new("caller", { label = "caller" }),
   module = new("module", { label = "module" }),
   instance = new("instance", { label = "instance" }),
+  file = new("file", { label = "file" }),
+  stack = new("stack", { label = "stack" }),
 }
 
 -- ---- comparing ----

@@ -1,8 +1,9 @@
 -- SPDX-License-Identifier: MIT
 --- How the rows of an aggregation are printed: text with aligned columns and bars, JSON, CSV, OpenMetrics. A row has what
--- agg:table() gives; `spec` says what it was made with, `rest` what stands below it.
+-- agg:table() gives, with texts for stacks; `spec` says what it was made with, `rest` what stands below it.
 
 local render = require("lunette.render")
+local notation = require("lunette.notation")
 
 local tally = {}
 
@@ -22,24 +23,11 @@ function tally.duration(ns)
   return ("%.0fns"):format(ns)
 end
 
-local function number(value)
-  if math.type(value) == "integer" then return tostring(value) end
-  if value == math.floor(value) and math.abs(value) < 1e15 then return ("%.0f"):format(value) end
-  return ("%.6g"):format(value)
-end
-
-local function is_time(spec) return spec.value and (spec.value.source == "elapsed" or spec.value.source == "self_time") end
+local is_time, number, escape, key_text = notation.is_time, notation.number, notation.escape, notation.key
 
 local function shown(spec, value)
   if value == nil then return "" end
   return is_time(spec) and tally.duration(value) or number(value)
-end
-
-local function escape(word) return (word:gsub("%c", function(byte) return ("\\x%02x"):format(byte:byte()) end)) end
-
-local function key_text(key)
-  if type(key) == "string" then return escape(key) end
-  return math.type(key) == "float" and render.float(key) or tostring(key)
 end
 
 -- ---- columns: { title, field of the row, whether it is a value } ----
@@ -88,13 +76,13 @@ end
 -- The lines of a table: numbers to the right, then the keys to the left, then a bar of the first number that is drawn.
 local function lines_of(head, cells, numbers, bars)
   local widths, lines = {}, {}
-  for i, text in ipairs(head) do widths[i] = width(text) end
+  for i, word in ipairs(head) do widths[i] = width(word) end
   for _, row in ipairs(cells) do
-    for i, text in ipairs(row) do widths[i] = math.max(widths[i], width(text)) end
+    for i, word in ipairs(row) do widths[i] = math.max(widths[i], width(word)) end
   end
   local function line(row, drawn)
     local parts = {}
-    for i, text in ipairs(row) do parts[i] = i <= numbers and right(text, widths[i]) or left(text, widths[i]) end
+    for i, word in ipairs(row) do parts[i] = i <= numbers and right(word, widths[i]) or left(word, widths[i]) end
     if drawn ~= "" then parts[#parts + 1] = drawn end
     return (table.concat(parts, "  "):gsub(" +$", ""))
   end
@@ -161,7 +149,7 @@ end
 
 local function is_histogram(spec) return spec.kind == "hist" or spec.kind == "lhist" end
 
-local function text(spec, rows, rest)
+local function plain(spec, rows, rest)
   local lines = is_histogram(spec) and text_histograms(spec, rows) or text_table(spec, rows)
   if spec.name then table.insert(lines, 1, escape(spec.name) .. ":") end
   if rest.more > 0 then lines[#lines + 1] = ("... %d more"):format(rest.more) end
@@ -175,28 +163,7 @@ local function text(spec, rows, rest)
 end
 
 -- ---- json ----
-local function json_string(value)
-  return '"' .. value:gsub('[%c"\\\127]', function(c) return ("\\u%04x"):format(c:byte()) end) .. '"'
-end
-
-local function json_value(value)
-  if type(value) == "string" then return json_string(value) end
-  if math.type(value) == "integer" then return tostring(value) end
-  if value ~= value or value == math.huge or value == -math.huge then return "null" end
-  return (render.float(value):gsub("%.0$", ""))
-end
-
-local function json_object(pairs_list)
-  local parts = {}
-  for i, pair in ipairs(pairs_list) do parts[i] = json_string(pair[1]) .. ":" .. pair[2] end
-  return "{" .. table.concat(parts, ",") .. "}"
-end
-
-local function json_list(list, encode)
-  local parts = {}
-  for i, value in ipairs(list) do parts[i] = encode(value) end
-  return "[" .. table.concat(parts, ",") .. "]"
-end
+local json_value, json_object, json_list = notation.json, notation.json_object, notation.json_list
 
 local function json_row(spec, row)
   local fields = { { "keys", json_list(row.keys, json_value) } }
@@ -216,7 +183,7 @@ end
 
 local function json(spec, rows, rest)
   return json_object({
-    { "kind", json_string(spec.shown) }, { "name", json_string(spec.title) }, { "by", json_list(labels(spec), json_value) },
+    { "kind", json_value(spec.shown) }, { "name", json_value(spec.title) }, { "by", json_list(labels(spec), json_value) },
     { "rows", json_list(rows, function(row) return json_row(spec, row) end) },
     { "more", json_value(rest.more) }, { "left_out", json_value(rest.left_out) },
   }) .. "\n"
@@ -306,7 +273,7 @@ function Metrics:summary(rows)
     for _, q in ipairs(self.spec.q or {}) do
       self:sample(name, row, metric_number(self.spec, row.quantiles[q]), ('quantile="%s"'):format(number(q)))
     end
-    self:sample(name .. "_sum", row, metric_number(self.spec, row.sum))
+    self:sample(name .. "_sum", row, metric_number(self.spec, row.sum + (row.nested or 0)))
     self:sample(name .. "_count", row, tostring(row.calls))
   end
 end
@@ -329,7 +296,7 @@ function Metrics:histogram(rows)
     end
     if last ~= "+Inf" then self:sample(name .. "_bucket", row, tostring(so_far), 'le="+Inf"') end
     if row.buckets[1] and row.buckets[1].low >= 0 then
-      self:sample(name .. "_sum", row, metric_number(self.spec, row.sum))
+      self:sample(name .. "_sum", row, metric_number(self.spec, row.sum + (row.nested or 0)))
       self:sample(name .. "_count", row, tostring(row.calls))
     end
   end
@@ -357,6 +324,6 @@ local function openmetrics(spec, rows)
   return table.concat(out)
 end
 
-tally.formats = { text = text, json = json, csv = csv, openmetrics = openmetrics }
+tally.formats = { text = plain, json = json, csv = csv, openmetrics = openmetrics }
 
 return tally

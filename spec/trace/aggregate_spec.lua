@@ -78,6 +78,18 @@ describe("count", function()
     assert.same({ ["app/f/3"] = 2, ["app/f/-1"] = 1 }, by_key(both))
   end)
 
+  it("counts by instance, and by source file", function()
+    local app = open({ name = "first" })
+    local instances, sources = app.lunette.count{ by = "instance" }, app.lunette.count{ by = "file" }
+    app.lunette.on("leaf", instances)
+    app.lunette.on("leaf", sources)
+    local second = app.lunette.instantiate(app.module, { name = "second" })
+    app.call("a")
+    second:invoke("b")
+    assert.same({ first = 2, second = 1 }, by_key(instances))
+    assert.same({ ["(unknown)"] = 3 }, by_key(sources)) -- it has no debug information
+  end)
+
   it("has one row without keys", function()
     local app = open()
     local count = app.lunette.count{ by = {} }
@@ -348,6 +360,142 @@ describe("latency", function()
   end)
 end)
 
+-- What a listener sees of the same calls: the elapsed time of all of them, and of those that no other one is around.
+local function hear_times(app, where)
+  local heard = { calls = 0, all = 0, outermost = 0, open = 0 }
+  local function ends(call)
+    heard.open = heard.open - 1
+    heard.calls, heard.all = heard.calls + 1, heard.all + call.elapsed
+    if heard.open == 0 then heard.outermost = heard.outermost + call.elapsed end
+  end
+  app.lunette.on(where, { before = function() heard.open = heard.open + 1 end, after = ends, abort = ends }, { time = true })
+  return heard
+end
+
+describe("whole times", function()
+  it("of a function that calls itself are summed once, the outermost's; calls and mean are of each", function()
+    local app = open()
+    local latency, sum = app.lunette.latency(), app.lunette.sum{ value = app.lunette.elapsed }
+    app.lunette.on("nest", latency)
+    app.lunette.on("nest", sum)
+    local heard = hear_times(app, "nest")
+    app.call("nest", 20)
+    app.call("nest", 0)
+    for _, own in ipairs({ latency, sum }) do
+      local row = own:table()[1]
+      assert.same({ 22, heard.outermost, heard.all - heard.outermost }, { row.calls, row.sum, row.nested })
+      near(heard.all / 22, row.avg, 1e-9)
+    end
+  end)
+
+  it("under a key that several functions have are summed once, too", function()
+    local app = open()
+    local latency = app.lunette.latency{ by = "module" }
+    app.lunette.on({ "a", "b", "leaf" }, latency)
+    local heard = hear_times(app, { "a", "b", "leaf" })
+    app.call("a")
+    app.call("leaf")
+    assert.same({ app = heard.outermost }, by_key(latency, "sum"))
+    assert.same({ app = 4 }, by_key(latency))
+  end)
+
+  it("of one function each do not know of the others", function()
+    local app = open()
+    local latency = app.lunette.latency()
+    app.lunette.on({ "a", "leaf" }, latency)
+    local heard = hear_times(app, "a")
+    app.call("a")
+    assert.equal(heard.all, by_key(latency, "sum").a)
+    assert.same({ a = 1, leaf = 2 }, by_key(latency))
+  end)
+
+  it("that a trap ends are summed in the same way", function()
+    local app = open({ session = { stack = 65536 } })
+    local latency = app.lunette.latency()
+    app.lunette.on("nest", latency)
+    local heard = hear_times(app, "nest")
+    assert.equal("exhausted", guest.failure(app.call, "nest", 10000000).kind)
+    assert.same({ nest = heard.outermost }, by_key(latency, "sum"))
+    assert.same({ nest = heard.calls }, by_key(latency))
+  end)
+
+  it("of calls that a predicate leaves out do not hide those in them", function()
+    local app = open()
+    local latency = app.lunette.latency{ when = app.lunette.arg(1):lt(3) }
+    app.lunette.on("nest", latency)
+    local third
+    app.lunette.on("nest", { after = function(call) if call:param(1) == 2 then third = call.elapsed end end },
+      { time = true, params = true })
+    app.call("nest", 5)
+    assert.same({ nest = third }, by_key(latency, "sum"))
+    assert.same({ nest = 3 }, by_key(latency))
+  end)
+
+  it("counted before a reset are not counted after it", function()
+    local app = open()
+    local latency = app.lunette.latency()
+    app.lunette.on("nest", latency)
+    local first, last
+    app.lunette.on("nest", { after = function(call)
+      if call:param(1) == 3 then
+        first = by_key(latency, "sum").nest
+        latency:reset()
+      elseif call:param(1) == 5 then
+        last = call.elapsed
+      end
+    end }, { time = true, params = true })
+    app.call("nest", 5)
+    -- The listener hears each end before the aggregation does: at that of 3 it has counted those of 0, 1 and 2.
+    assert.equal(last, first + by_key(latency, "sum").nest)
+    assert.same({ nest = 3 }, by_key(latency))
+  end)
+
+  it("under keys that differ from call to call are those of each call", function()
+    local app = open()
+    local latency = app.lunette.latency{ by = app.lunette.arg(1) }
+    app.lunette.on("nest", latency)
+    local heard = hear_times(app, "nest")
+    app.call("nest", 4)
+    local sum = 0
+    for _, row in ipairs(latency:table()) do sum = sum + row.sum end
+    assert.equal(heard.all, sum)
+  end)
+
+  it("are there twice in one attachment, as a factory can answer", function()
+    local app = open()
+    local by_name, by_module = app.lunette.latency(), app.lunette.latency{ by = "module" }
+    local lunette = app.lunette
+    lunette.factory(lunette.multi(function() return by_name end, function() return by_module end),
+      { where = { "nest", "leaf" }, time = true })
+    local heard = hear_times(app, "nest")
+    app.call("nest", 3)
+    assert.same({ nest = heard.outermost }, by_key(by_name, "sum"))
+    assert.same({ app = heard.outermost }, by_key(by_module, "sum"))
+  end)
+
+  it("add up in OpenMetrics to what was observed", function()
+    local app = open()
+    local latency = app.lunette.latency{ q = {} }
+    app.lunette.on("nest", latency)
+    local heard = hear_times(app, "nest")
+    app.call("nest", 3)
+    local sum = latency:text({ format = "openmetrics" }):match('_sum{function="nest"} (%S+)')
+    near(heard.all / 1e9, tonumber(sum), 1e-12)
+  end)
+end)
+
+describe("the order of rows", function()
+  it("can be that of a quantile", function()
+    local app = open()
+    local own = app.lunette.quantile{ value = app.lunette.arg(1), q = { 0.5, 0.999 } }
+    app.lunette.on({ "f", "open" }, own)
+    for _, value in ipairs({ 1, 1, 9 }) do app.call("f", value) end
+    for _, value in ipairs({ 5, 5, 5 }) do app.call("open", value) end
+    local function first(sort) return own:text({ sort = sort, top = 1, format = "csv" }):match("\r\n(%a+),") end
+    assert.same({ "open", "f" }, { first("p50"), first("p99.9") })
+  end)
+end)
+
 describe("balance", function()
   it("shows the keys that were opened and not closed, or the other way round", function()
     local app = open()
@@ -465,6 +613,7 @@ describe("what makes no sense", function()
     { function(l) l.count{ when = l.caller:glob("[a") } end, "this %[ has no %]" },
     { function(l) l.count():print{ format = "xml" } end, "print: no such format: xml" },
     { function(l) l.count():print{ sort = "size" } end, "print: count cannot be sorted by size" },
+    { function(l) l.latency():print{ sort = "p95" } end, "print: latency cannot be sorted by p95" },
     { function(l) l.quantile{ value = l.arg(1), q = { 50 } } end, "quantile: q: shares from 0 to 1 expected" },
     { function(l) l.balance("a") end, "balance: two wheres expected" },
   }

@@ -10,7 +10,11 @@
  *
  * An aggregation belongs to one thread at a time. It counts at before, unless it reads something that is known at the end
  * only (a result, a time): then at after, and where no result is read at abort, too. A call whose function has no such
- * argument, or that does not give the value (a result of a call that ends in a tail call), is not counted; nor is a NaN. */
+ * argument, or that does not give the value (a result of a call that ends in a tail call), is not counted; nor is a NaN.
+ *
+ * Sums of whole times (LUN_SOURCE_ELAPSED) hold no moment twice: where the keys are facts of the function (its name, module,
+ * instance, file), a call inside of another one under the same keys, as of a function that calls itself, adds to the count, the
+ * mean, the extremes and the buckets, but not to the sum. Under keys that differ from call to call each call adds the whole. */
 #ifndef LUNETTE_AGGREGATE_H
 #define LUNETTE_AGGREGATE_H
 
@@ -50,7 +54,7 @@ typedef struct lun_aggregate_options {
   const lun_reading *value;  /* needed by all but COUNT and BALANCE */
   lun_predicate *when;       /* taken, also on failure; NULL: every call */
   double from, to, step;     /* LHIST: steps from `from` to `to`; what lies outside is counted in one bucket on each side */
-  size_t budget;             /* bytes for keys and buckets; default LUN_BUDGET */
+  size_t budget;             /* bytes for keys, stacks and buckets; default LUN_BUDGET */
   /* Told once: the budget is used up, or memory is; from here on calls with new keys, and values outside of the buckets that
    * are there, are left out and counted. On the guest's thread; it may not call the guest. */
   void (*on_full)(void *self);
@@ -84,6 +88,7 @@ typedef struct lun_tally {
   uint64_t opened, closed;   /* BALANCE */
   lun_datum sum, min, max;   /* sum: an integer where all values are and it fits */
   double mean, deviation;    /* deviation: STATS, of the population */
+  uint64_t nested_ns;        /* of whole times: what is not in the sum, since it passed in a call under the same keys */
 } lun_tally;
 LUN_API size_t lun_aggregate_count(const lun_aggregate *aggregate);     /* keys */
 LUN_API lun_tally lun_aggregate_tally(const lun_aggregate *aggregate, size_t index);
@@ -103,7 +108,7 @@ LUN_API size_t lun_aggregate_buckets(const lun_aggregate *aggregate, size_t inde
 LUN_API uint64_t lun_aggregate_left_out(const lun_aggregate *aggregate); /* calls, for want of budget */
 LUN_API size_t lun_aggregate_bytes(const lun_aggregate *aggregate);      /* of the budget, in use */
 LUN_API void lun_aggregate_reset(lun_aggregate *aggregate);              /* as new; it stays attached */
-/* Adds what the other has counted. LUN_USAGE: they are not of the same kind, keys and steps. */
+/* Adds what the other has counted. LUN_USAGE: they are not of the same kind, keys and steps, or count by stacks of two stores. */
 LUN_API LUN_MUST_CHECK lun_status lun_aggregate_merge(lun_aggregate *aggregate, const lun_aggregate *other, lun_error *error);
 
 #ifdef __cplusplus

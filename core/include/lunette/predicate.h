@@ -27,10 +27,12 @@ typedef enum lun_source {
   LUN_SOURCE_SELF_TIME,    /* … less the calls in it that the same attachment hears */
   LUN_SOURCE_STACK_DEPTH,
   LUN_SOURCE_MEMORY_SIZE,  /* bytes of memory 0 of the call's instance */
-  LUN_SOURCE_NAME,         /* texts: the function's name, its caller's ("(host)": none), its module's, its instance's */
+  LUN_SOURCE_STACK,        /* the stack's number, as lun_call_stack_id gives it; a key of aggregations only */
+  LUN_SOURCE_NAME,         /* texts: the function's name, its caller's ("(host)": none), its module's, its instance's … */
   LUN_SOURCE_CALLER,
   LUN_SOURCE_MODULE,
   LUN_SOURCE_INSTANCE,
+  LUN_SOURCE_FILE,         /* … its source file's, by debug information ("(host)" of the host's, "(unknown)") */
   LUN_SOURCE_COUNT
 } lun_source;
 
