@@ -199,6 +199,9 @@ struct Listening {
   const Ear *ear;           /* the only one, where nothing is kept of a call for it; NULL: the hooks see to everything */
 };
 
+/* Its times are taken; the node of its stack is known. */
+enum { RECORD_TIMED = 1, RECORD_NODE = 2 };
+
 /* One listener's share of a call. */
 typedef struct Hearing {
   void *data;
@@ -212,7 +215,7 @@ struct lun_call {
   uint8_t kind, phase;
   union {
     uint8_t entry;          /* MARK: lun_entry; EXPORT stands for FUNCTION, too (lun_call_entry) */
-    bool timed;             /* CALL: its times are taken (trace's) */
+    uint8_t flags;          /* CALL: RECORD_…, trace's */
   };
   bool failed;              /* a callback of this event said lun_call_fail */
   uint32_t depth;           /* CALL, HOST: 0 = not known yet, else depth + 1 */
@@ -225,7 +228,10 @@ struct lun_call {
   };
   uint64_t id;              /* CALL */
   uint64_t tail_of;         /* CALL: id of the call that ended in a tail call of this one, or 0 */
-  const Definition *tail;   /* CALL in after: the callee of the tail call that ended it, or NULL */
+  union {
+    const Definition *tail; /* CALL in after: the callee of the tail call that ended it, or NULL */
+    uint32_t node;          /* CALL with RECORD_NODE: of its stack (trace's) */
+  };
   Slot *params;             /* CALL: saved, or NULL */
   uint32_t current;         /* CALL: the listener at work */
   uint32_t offset;          /* CALL in abort, SAFEPOINT: where this frame stands; UINT32_MAX: unknown */

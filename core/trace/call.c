@@ -31,7 +31,9 @@ uint64_t lun_call_tail_of(const lun_call *call) {
   return record ? record->tail_of : 0;
 }
 
-const lun_definition *lun_call_tail(const lun_call *call) { return call->phase == PHASE_AFTER ? call->tail : NULL; }
+const lun_definition *lun_call_tail(const lun_call *call) { 
+  return call->phase == PHASE_AFTER && !(call->flags & RECORD_NODE) ? call->tail : NULL;
+}
 
 uint32_t lun_call_depth(const lun_call *call) { return record_depth((Record *)call); }
 const lun_definition *lun_call_definition(const lun_call *call) { return call->function->definition; }

@@ -205,6 +205,7 @@ void dispatch_leave(Store *store, Record *record, const Slot *results) {
 
 /* The callee is told whose place it takes, if it is listened to. */
 void dispatch_tail(Store *store, Record *record, const Function *callee) {
+  record->flags &= (uint8_t)~RECORD_NODE;
   record->tail = callee->definition;
   uint64_t id = record->id;
   dispatch_leave(store, record, NULL);

@@ -2,8 +2,9 @@
 /* Stacks as numbers: a tree of call contexts, a node for each frame under each other frame that was seen there, found again
  * by a hash table. A stack's id is its innermost frame's node.
  *
- * Consecutive stacks have most of their outer frames in common: a stack is compared with the one before, and only what
- * differs is looked up. */
+ * A frame's node depends on its callers alone, and they stand still while it lives: the record of a call that is listened to
+ * keeps it, and a walk ends at the first frame that has one. Where none has, consecutive stacks still have most of their outer
+ * frames in common: a stack is compared with the one before, and only what differs is looked up. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -17,6 +18,7 @@ typedef struct Place {
   uintptr_t function;       /* its lowest bit: the host called it */
   uint32_t offset;          /* UINT32_MAX: none */
   uint32_t id;
+  Record *record;           /* its own, or NULL */
 } Place;
 
 typedef struct Node {
@@ -97,6 +99,12 @@ static uint32_t intern(StackIds *ids, Node node) {
 }
 
 /* ---- a stack ---- */
+/* The record of the call whose frame it is, where it is listened to. */
+static Record *own_record(const lun_frame *frame) {
+  Record *record = (Record *)frame->record; /* the store's own, never const */
+  return record && record->kind == RECORD_CALL && record->fp == frame->slots ? record : NULL;
+}
+
 static bool add_place(StackIds *ids, size_t count, const lun_frame *frame) {
   if (UNLIKELY(count == ids->places_room)) {
     size_t room = count ? count * 2 : 64;
@@ -107,54 +115,86 @@ static bool add_place(StackIds *ids, size_t count, const lun_frame *frame) {
     ids->former = former;
     ids->places_room = room;
   }
-  ids->places[count].function = (uintptr_t)frame->function | frame->reentry;
-  ids->places[count].offset = count == 0 ? UINT32_MAX : (uint32_t)frame->offset; /* LUN_NO_OFFSET is UINT32_MAX then */
+  ids->places[count] = (Place){ (uintptr_t)frame->function | frame->reentry,
+                                count == 0 ? UINT32_MAX : (uint32_t)frame->offset, /* LUN_NO_OFFSET is UINT32_MAX then */
+                                0, own_record(frame) };
   return true;
 }
 
-/* Gives the places their ids, from the outermost on. False: no room. */
-static bool name_places(StackIds *ids, size_t count) {
-  size_t same = 0, most = count < ids->former_count ? count : ids->former_count;
-  Place *place = ids->places + count;
-  const Place *former = ids->former + ids->former_count;
-  uint32_t outer = 0, site = UINT32_MAX;
-  for (; same < most; same++) {
-    place--, former--;
-    /* Its own offset says where its callee was called from: an id depends on the caller's. */
-    if (place->function != former->function || (same > 0 && site != former[1].offset)) break;
-    place->id = outer = former->id;
-    site = place->offset;
-  }
-  for (size_t i = count - same; i-- > 0;) {
-    place = &ids->places[i];
+static void keep_node(Record *record, uint32_t id) {
+  if (!record || (record->phase == PHASE_AFTER && record->tail)) return;
+  record->node = id;
+  record->flags |= RECORD_NODE;
+}
+
+/* Gives the innermost places their ids, from the outermost of them on. False: no room. */
+static bool name_inner(StackIds *ids, size_t count, uint32_t outer, uint32_t site) {
+  for (size_t i = count; i-- > 0;) {
+    Place *place = &ids->places[i];
     place->id = intern(ids, (Node){ place->function, outer, site });
     if (place->id == 0) return false;
+    keep_node(place->record, place->id);
     outer = place->id;
     site = place->offset;
   }
   return true;
 }
 
-uint64_t stack_id_within(const lun_call *call, uint64_t nodes, uint64_t *made) {
-  StackIds *ids = ids_of(call->function->store);
-  size_t count = 0;
-  *made = 0;
-  if (!ids) return 0;
-  for (lun_stack stack = lun_call_stack(call); lun_stack_next(&stack); count++)
-    if (!add_place(ids, count, &stack.frame)) {
-      ids->refused++;
-      return 0;
-    }
-  ids->allowed = nodes;
-  bool well = name_places(ids, count);
-  *made = nodes - ids->allowed;
+/* The places are those of a whole stack. */
+static bool name_all(StackIds *ids, size_t count) {
+  size_t same = 0, most = count < ids->former_count ? count : ids->former_count;
+  const Place *former = ids->former + ids->former_count;
+  uint32_t outer = 0, site = UINT32_MAX;
+  for (; same < most; same++) {
+    Place *place = &ids->places[count - same - 1];
+    former--;
+    /* Its own offset says where its callee was called from: an id depends on the caller's. */
+    if (place->function != former->function || (same > 0 && site != former[1].offset)) break;
+    place->id = outer = former->id;
+    site = place->offset;
+    keep_node(place->record, outer);
+  }
+  bool well = name_inner(ids, count - same, outer, site);
   Place *places = ids->former;
   ids->former = ids->places;
   ids->places = places;
   ids->former_count = well ? count : 0;
-  if (well) return ids->former[0].id;
-  if (ids->allowed > 0) ids->refused++;
-  return 0;
+  return well;
+}
+
+/* The id of a call whose caller's node is known, and stands in the next record. */
+static uint32_t below_known(StackIds *ids, const Record *call) {
+  const Word *ret = call->ret;
+  const Record *caller = call->prev;
+  if (!caller || caller->kind != RECORD_CALL || !(caller->flags & RECORD_NODE) || is_patched(ret) || ret == exit_word) return 0;
+  return (uintptr_t)(caller->fp) == call->fp[-2] ? intern(ids, (Node){ (uintptr_t)(call->function), caller->node, ret[-1].offset })
+                                                : 0;
+}
+
+/* 0: no room. */
+static uint32_t walk_id(StackIds *ids, const Record *call) {
+  size_t count = 0;
+  for (lun_stack stack = lun_call_stack(call); lun_stack_next(&stack); count++) {
+    const Record *record = own_record(&stack.frame);
+    if (record && record->flags & RECORD_NODE && count > 0)
+      return name_inner(ids, count, record->node, (uint32_t)stack.frame.offset) ? ids->places[0].id : 0;
+    if (!add_place(ids, count, &stack.frame)) return 0;
+  }
+  return name_all(ids, count) ? ids->former[0].id : 0;
+}
+
+uint64_t stack_id_within(const lun_call *call, uint64_t nodes, uint64_t *made) {
+  *made = 0;
+  if (call->kind == RECORD_CALL && call->flags & RECORD_NODE) return call->node;
+  StackIds *ids = ids_of(call->function->store);
+  if (!ids) return 0;
+  ids->allowed = nodes;
+  uint32_t id = call->kind == RECORD_CALL ? below_known(ids, call) : 0;
+  if (id) keep_node((Record *)call, id); /* the store's own, never const */
+  else id = walk_id(ids, call);
+  *made = nodes - ids->allowed;
+  if (!id && ids->allowed > 0) ids->refused++;
+  return id;
 }
 
 uint64_t lun_call_stack_id(const lun_call *call) {

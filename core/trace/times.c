@@ -112,7 +112,7 @@ static bool enter(Store *store, Function *function, Slot *fp) {
 }
 
 void times_begin(Store *store, Record *record) {
-  record->timed = true;
+  record->flags |= RECORD_TIMED;
   Times *times = times_of(record);
   times->moment = trace_of(store)->moment;
   times->count = 0;
@@ -130,7 +130,7 @@ static inline void end_times(Store *store, Record *record, uint64_t moment) {
  * it makes longer by less than a reading of the clock would. */
 static inline bool end_begin(Store *store, Record *record, Stopped *stopped) {
   if (set_of(record)->only_counts) {
-    if (record->timed) end_times(store, record, clock_monotonic_ns());
+    if (record->flags & RECORD_TIMED) end_times(store, record, clock_monotonic_ns());
     return false;
   }
   *stopped = clock_stop(store);

@@ -138,7 +138,7 @@ void times_begin(Store *store, Record *record);
 /* One attachment more, or less, that asks for times. */
 void times_wanted(Store *store, bool wanted);
 static inline Times *times_of(const Record *record) {
-  return record->timed ? (Times *)(void *)&((Record *)record)->hearings[set_of(record)->count] : NULL;
+  return record->flags & RECORD_TIMED ? (Times *)(void *)&((Record *)record)->hearings[set_of(record)->count] : NULL;
 }
 /* At the end of a timed call: the span that says what was covered, for the attachment that is being told. NULL: it does not
  * matter. */

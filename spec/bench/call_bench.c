@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* What a call costs: untraced, with a listener in C that does nothing, with a before and an after in Lua that do nothing;
- * and, as the yardstick, a bare lua_pcall of an empty Lua function with two integers, in the same process. The rounds of
- * all rows are interleaved, so that a slow phase of the machine hits all alike; the medians are printed.
+ * and, as the yardstick, a bare lua_pcall of the same Lua function with an object and an integer, in the same process. The
+ * rounds of all rows are interleaved, so that a slow phase of the machine hits all alike; medians and best are printed.
  *
  *     call_bench FIB.wasm        (fib.wat compiled; LUA_PATH as for a Lua program that requires lunette) */
 #include <stdio.h>
@@ -16,7 +16,7 @@
 
 #include "binding.h"
 
-enum { ROUNDS = 15, N = 24, N_LUA = 20, PCALLS = 200000 };
+enum { ROUNDS = 15, N = 24, N_LUA = 20, PCALLS = 200000, DEPTH = 20, LEAVES = 100000 };
 
 typedef struct Bench {
   lua_State *L;
@@ -24,7 +24,7 @@ typedef struct Bench {
   int on, detach, arm, stop;    /* registry references */
   lun_writer *writer;           /* watches the script loop */
   lun_store *store;
-  lun_function *fib;
+  lun_function *fib, *deep;
   lun_error error;
 } Bench;
 
@@ -72,16 +72,27 @@ static void walk(void *self, lun_call *call, const uint64_t *values) {
 }
 static const lun_listener walking_before = { .before = walk };
 
+static void ask_id(void *self, lun_call *call, const uint64_t *values) {
+  if (lun_call_stack_id(call) == 0) give_up("stack id", "refused");
+  (void)self, (void)values;
+}
+static const lun_listener asking_before = { .before = ask_id };
+
 static lun_choice choose(void *context, const lun_definition *definition, lun_instance *instance) {
   (void)definition, (void)instance;
   return (lun_choice){ context, NULL };
 }
 
-static double time_listener(Bench *bench, const lun_listener *listener) {
+static lun_attachment *attach(Bench *bench, const lun_listener *listener) {
   lun_attachment *attachment;
   union { const lun_listener *listener; void *context; } choice = { .listener = listener };
   if (lun_store_attach(bench->store, choose, choice.context, NULL, &attachment, &bench->error) != LUN_OK)
     give_up("attach", bench->error.message);
+  return attachment;
+}
+
+static double time_listener(Bench *bench, const lun_listener *listener) {
+  lun_attachment *attachment = attach(bench, listener);
   double ns = time_fib(bench, N);
   lun_attachment_detach(attachment, 0);
   return ns;
@@ -134,6 +145,22 @@ static double row_walk(Bench *bench) {
   return (walking - before) * calls_of(N) / frames_walked;
 }
 
+static double time_leaves(Bench *bench, const lun_listener *listener) {
+  lun_attachment *attachment = attach(bench, listener);
+  uint64_t values[] = { DEPTH - 2, LEAVES };
+  double start = now_ns();
+  if (lun_function_invoke(bench->deep, values, values, &bench->error) != LUN_OK) give_up("deep", bench->error.message);
+  double ns = (now_ns() - start) / LEAVES;
+  lun_attachment_detach(attachment, 0);
+  return ns;
+}
+
+/* In a before of each call, most of which have DEPTH frames. */
+static double row_stack_id(Bench *bench) {
+  double before = time_leaves(bench, &silent_before);
+  return time_leaves(bench, &asking_before) - before;
+}
+
 static void call_lua(Bench *bench, int reference) {
   lua_rawgeti(bench->L, LUA_REGISTRYINDEX, reference);
   if (lua_pcall(bench->L, 0, 0, 0) != LUA_OK) give_up("Lua", lua_tostring(bench->L, -1));
@@ -156,34 +183,40 @@ static double row_timer(Bench *bench) {
 
 static double row_pcall(Bench *bench) {
   lua_State *L = bench->L;
-  if (luaL_loadstring(L, "return function(a, b) end") != LUA_OK || lua_pcall(L, 0, 1, 0) != LUA_OK) give_up("Lua", "load");
+  if (luaL_loadstring(L, "return function(call, n) end") != LUA_OK || lua_pcall(L, 0, 1, 0) != LUA_OK) give_up("Lua", "load");
+  lua_newuserdatauv(L, sizeof(void *), 0);
   double start = now_ns();
   for (int i = 0; i < PCALLS; i++) {
-    lua_pushvalue(L, -1);
-    lua_pushinteger(L, i);
+    lua_pushvalue(L, -2);
+    lua_pushvalue(L, -2);
     lua_pushinteger(L, i);
     if (lua_pcall(L, 2, 0, 0) != LUA_OK) give_up("Lua", lua_tostring(L, -1));
   }
   double ns = (now_ns() - start) / PCALLS;
-  lua_pop(L, 1);
+  lua_pop(L, 2);
   return ns;
 }
 
+/* What a row is held against, in ns over the untraced call: `aim`, and so many readings of the clock or times two calls of the
+ * yardstick. */
 static const struct Row {
   const char *title;
   double (*run)(Bench *);
+  double aim, clocks, pairs;
+  bool is_whole;             /* its time is not that of a guest's call */
 } rows[] = {
-  { "a call, untraced", row_untraced },
-  { "the same, with a timer armed", row_timer },
-  { "with a C before", row_c_before },
-  { "with a C before and after", row_c_pair },
-  { "counted by function", row_count },
-  { "histogram of an argument", row_hist },
-  { "latency by function", row_latency },
-  { "a reading of the clock", row_clock },
-  { "a frame of a stack walk", row_walk },
-  { "with a Lua before and after", row_lua_pair },
-  { "a bare lua_pcall", row_pcall },
+  { "a call, untraced", row_untraced, 0, 0, 0, false },
+  { "the same, with a timer armed", row_timer, 0, 0, 0, false },
+  { "with a C before", row_c_before, 0, 0, 0, false },
+  { "with a C before and after", row_c_pair, 7, 0, 0, false },
+  { "counted by function", row_count, 6, 0, 0, false },
+  { "histogram of an argument", row_hist, 10, 0, 0, false },
+  { "latency by function", row_latency, 15, 2, 0, false },
+  { "a reading of the clock", row_clock, 0, 0, 0, true },
+  { "a frame of a stack walk", row_walk, 4, 0, 0, true },
+  { "a stack's id", row_stack_id, 25, 0, 0, true },
+  { "with a Lua before and after", row_lua_pair, 0, 0, 1.25, false },
+  { "a bare lua_pcall", row_pcall, 0, 0, 0, true },
 };
 enum { ROWS = sizeof rows / sizeof *rows };
 
@@ -204,6 +237,7 @@ static void load_guest(Bench *bench, const char *path) {
       lun_instance_create(bench->store, module, NULL, NULL, &instance, &bench->error) != LUN_OK)
     give_up(path, bench->error.message);
   bench->fib = lun_instance_function(instance, "fib");
+  bench->deep = lun_instance_function(instance, "deep");
 }
 
 /* The functions that attach and detach the Lua listener, as references. */
@@ -229,6 +263,26 @@ static void load_lua(Bench *bench) {
   bench->on = luaL_ref(L, LUA_REGISTRYINDEX);
 }
 
+static int row_of(double (*run)(Bench *)) {
+  int row = 0;
+  while (rows[row].run != run) row++;
+  return row;
+}
+
+static void print_rows(double times[ROWS][ROUNDS]) {
+  for (int row = 0; row < ROWS; row++) qsort(times[row], ROUNDS, sizeof(double), by_size);
+  double untraced = times[row_of(row_untraced)][0], clock = times[row_of(row_clock)][0], pcall = times[row_of(row_pcall)][0];
+  printf("%-30s %10s %10s %10s %10s\n", "ns", "median", "best", "over", "aim");
+  for (int row = 0; row < ROWS; row++) {
+    double best = times[row][0], aim = rows[row].aim + rows[row].clocks * clock + rows[row].pairs * 2 * pcall;
+    printf("%-30s %10.1f %10.1f", rows[row].title, times[row][ROUNDS / 2], best);
+    if (rows[row].is_whole) printf(" %10s", "");
+    else printf(" %10.1f", best - untraced);
+    if (aim > 0) printf(" %10.1f", aim);
+    printf("\n");
+  }
+}
+
 int main(int argc, char **argv) {
   static double times[ROWS][ROUNDS];
   Bench bench = { .error = LUN_ERROR_INIT };
@@ -241,15 +295,7 @@ int main(int argc, char **argv) {
   for (int round = 0; round < ROUNDS; round++)
     for (int row = 0; row < ROWS; row++) times[row][round] = rows[row].run(&bench);
 
-  double medians[ROWS];
-  for (int row = 0; row < ROWS; row++) {
-    qsort(times[row], ROUNDS, sizeof(double), by_size);
-    medians[row] = times[row][ROUNDS / 2];
-  }
-  printf("%-30s %10s %10s %14s\n", "", "ns a call", "best", "of a lua_pcall");
-  for (int row = 0; row < ROWS; row++)
-    printf("%-30s %10.1f %10.1f %14.2f\n", rows[row].title, medians[row], times[row][0], medians[row] / medians[ROWS - 1]);
-
+  print_rows(times);
   binding_release(bench.L, bench.session);
   lun_writer_destroy(bench.writer);
   lun_store_destroy(bench.store);

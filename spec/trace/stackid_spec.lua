@@ -13,6 +13,8 @@ local text = [[(module
   (func $enters (export "enters") (call $again))
   (func $deep (export "deep") (param $n i32)
     (if (local.get $n) (then (call $deep (i32.sub (local.get $n) (i32.const 1)))) (else (call $leaf))))
+  (func $ends (call $leaf) (return_call $b))
+  (func $tails (export "tails") (call $ends) (call $leaf))
   (func $trap (export "trap") (call $leaf) unreachable))]]
 
 local function open()
@@ -34,9 +36,10 @@ local function key(stack)
   return table.concat(parts, "\n")
 end
 
--- Listens to all, in all events; ids by key and keys by id must be one to one.
-local function note(app)
-  local by_key, by_id, count = {}, {}, 0
+-- Listens to the functions (all), in all events; ids by key and keys by id must be one to one.
+local function note(app, where, by_key, by_id)
+  local count = 0
+  by_key, by_id = by_key or {}, by_id or {}
   local function one(call)
     local id, now = call:stack_id(), key(call:stack())
     assert(by_key[now] == nil or by_key[now] == id, "one stack, two ids")
@@ -44,7 +47,7 @@ local function note(app)
     if not by_id[id] then count = count + 1 end
     by_key[now], by_id[id] = id, now
   end
-  app.lunette.on("*", { before = one, after = one, abort = one })
+  app.lunette.on(where or "*", { before = one, after = one, abort = one })
   return by_id, function() return count end
 end
 
@@ -61,6 +64,21 @@ describe("a stack's id", function()
     guest.failure(app.instance.invoke, app.instance, "trap")
     assert.equal(13 + 102 + 2, count())
     for id, wanted in pairs(by_id) do assert.equal(wanted, key(app.lunette.stack_of(id))) end
+  end)
+
+  it("is the same whichever of the calls under it are listened to", function()
+    local app, by_key, by_id = open(), {}, {}
+    local function run()
+      for _, name in ipairs({ "a", "enters", "tails", "leaf" }) do app.instance:invoke(name) end
+      app.instance:invoke("deep", 7)
+    end
+    for _, where in ipairs({ "leaf", "b", "ends", "a", "deep", "*" }) do
+      note(app, where, by_key, by_id)
+      run()
+    end
+    -- The first call entered attaches to all: what is open already is not heard.
+    app.lunette.on("enters", function() note(app, "*", by_key, by_id) end)
+    run()
   end)
 
   it("stays good when the callback is over and the instance closed", function()
