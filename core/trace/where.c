@@ -440,9 +440,16 @@ static void consider_exports(Search *search, const char *prefix, const lun_defin
   for (uint32_t i = 0; i < count; i++) consider_name(search, prefix, lun_definition_export(definition, i));
 }
 
+/* A file may have been meant by its last part alone, with or without the slash before it. */
 static void consider_file(Search *search, const lun_definition *definition) {
   lun_place source;
-  if (lun_definition_place(definition, &source) && source.file) consider_name(search, "file:", source.file);
+  lun_where_hint hint;
+  if (!lun_definition_place(definition, &source) || !source.file) return;
+  hint_write(&hint, "file:", source.file, NULL);
+  consider(search, source.file, &hint);
+  const char *slash = strrchr(source.file, '/');
+  if (slash) consider(search, slash, &hint);
+  if (slash) consider(search, slash + 1, &hint);
 }
 
 static void definition_consider(Search *search, const lun_definition *definition) {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* A where from Lua: a pattern, a list of patterns, or a table of conditions that must all hold:
  *
- *     { name = pattern or list, module = glob, import = true or glob, export = true or glob, host = true or false,
- *       index = 12 or {10, 20},
+ *     { name = pattern or list, module = glob, import = true or glob, export = true or glob, file = glob or list,
+ *       host = true or false, index = 12 or {10, 20},
  *       caller = pattern or list, under = pattern or list, depth = 3 or {1, 5}, when = predicate, sample = 100, seed = 7,
  *       min_time = "1ms" or ns }
  *
@@ -15,7 +15,7 @@
 
 #include "objects.h"
 
-enum { PATTERNS_MOST = 3 };
+enum { PATTERNS_MOST = 5 };            /* name, import, export, file, and those without a key */
 typedef enum Wish { WISH_NONE, WISH_YES, WISH_NO } Wish;
 
 typedef struct WhereObject {
@@ -80,17 +80,25 @@ static Wish read_wish(lua_State *L, WhereObject *object, int index, const char *
   return WISH_YES;
 }
 
-static void read_index(lua_State *L, WhereObject *object, int index) {
-  object->has_index = true;
-  if (lua_type(L, index) == LUA_TTABLE) {
+/* A whole number from 0, or two of them in a table: {first, last}. */
+static void read_range(lua_State *L, int index, const char *what, lua_Integer *first, lua_Integer *last) {
+  bool is_table = lua_type(L, index) == LUA_TTABLE, is_well;
+  if (is_table) {
     lua_geti(L, index, 1);
     lua_geti(L, index, 2);
-    object->first = luaL_checkinteger(L, -2);
-    object->last = luaL_checkinteger(L, -1);
+    is_well = lua_isinteger(L, -2) && lua_isinteger(L, -1) && luaL_len(L, index) == 2;
   } else {
-    if (!lua_isinteger(L, index)) luaL_error(L, "where.index: a number or {first, last} expected");
-    object->first = object->last = lua_tointeger(L, index);
+    lua_pushvalue(L, index);
+    lua_pushvalue(L, index);
+    is_well = lua_isinteger(L, -1);
   }
+  if (is_well) *first = lua_tointeger(L, -2), *last = lua_tointeger(L, -1);
+  if (!is_well || *first < 0 || *last < 0) {
+    const char *got = is_table ? "another table" : luaL_tolstring(L, index, NULL);
+    luaL_error(L, "%s: a whole number from 0 or two, {first, last}, expected, got %s", what, got);
+  }
+  if (*first > *last)
+    luaL_error(L, "%s: {%I, %I} runs backwards", what, (LUAI_UACINT)*first, (LUAI_UACINT)*last);
 }
 
 /* ---- what is asked of calls ---- */
@@ -128,16 +136,11 @@ static uint64_t read_duration(lua_State *L, int index, const char *what) {
 }
 
 static void read_depth(lua_State *L, lun_condition *condition, int index) {
+  lua_Integer from, to;
+  read_range(L, index, "where.depth", &from, &to);
   condition->has_depth = true;
-  if (lua_type(L, index) == LUA_TTABLE) {
-    lua_geti(L, index, 1);
-    lua_geti(L, index, 2);
-    uint64_t from = read_count(L, -2, "where.depth", 0), to = read_count(L, -1, "where.depth", 0);
-    condition->depth_from = from < UINT32_MAX ? (uint32_t)from : UINT32_MAX;
-    condition->depth_to = to < UINT32_MAX ? (uint32_t)to : UINT32_MAX;
-  } else {
-    condition->depth_from = condition->depth_to = (uint32_t)read_count(L, index, "where.depth", 0);
-  }
+  condition->depth_from = from < UINT32_MAX ? (uint32_t)from : UINT32_MAX;
+  condition->depth_to = to < UINT32_MAX ? (uint32_t)to : UINT32_MAX;
 }
 
 static void read_call_condition(lua_State *L, CallWhere *calls, const char *key, int index) {
@@ -176,8 +179,8 @@ static CallWhere *calls_of(lua_State *L, WhereObject *object) {
 }
 
 static void read_condition(lua_State *L, WhereObject *object, int self, const char *key, int index) {
-  static const char *const keys[] = { "name", "module", "import", "export", "host", "index", "caller", "under", "depth", "when",
-                                      "sample", "seed", "min_time" };
+  static const char *const keys[] = { "name", "module", "import", "export", "file", "host", "index", "caller", "under", "depth",
+                                      "when", "sample", "seed", "min_time" };
   const char *nearest;
   if (strcmp(key, "name") == 0) {
     read_patterns(L, object, index, "", "where.name");
@@ -190,12 +193,15 @@ static void read_condition(lua_State *L, WhereObject *object, int self, const ch
     object->import = read_wish(L, object, index, "import:", "where.import");
   } else if (strcmp(key, "export") == 0) {
     object->export = read_wish(L, object, index, "export:", "where.export");
+  } else if (strcmp(key, "file") == 0) {
+    read_patterns(L, object, index, "file:", "where.file");
   } else if (strcmp(key, "host") == 0) {
     if (lua_type(L, index) != LUA_TBOOLEAN)
       luaL_error(L, "where.host: true or false expected, got %s", luaL_typename(L, index));
     object->host = lua_toboolean(L, index) ? WISH_YES : WISH_NO;
   } else if (strcmp(key, "index") == 0) {
-    read_index(L, object, index);
+    read_range(L, index, "where.index", &object->first, &object->last);
+    object->has_index = true;
   } else if (is_call_condition(key)) {
     read_call_condition(L, calls_of(L, object), key, index);
   } else {

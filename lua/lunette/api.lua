@@ -30,7 +30,7 @@ api.rows = {
   -- listening
   { "lunette.on", "(where, listener [, options]) -> attachment",
     "listens to functions; a listener is {before=, after=, abort=}, a function, which is before, or an aggregation; "
-      .. "a where: a pattern, a list, a function of the definition, {name=, module=, import=, export=, host=, "
+      .. "a where: a pattern, a list, a function of the definition, {name=, module=, file=, import=, export=, host=, "
       .. "index={10, 20}} and, asked of each call in C, {caller=, under=, depth={1, 5}, when=predicate, sample=100, seed=, "
       .. "min_time=\"1ms\"}; "
       .. "options: name= on_error=\"report\"|\"stop\"|f params=true reentrant=true time=true" },

@@ -327,10 +327,10 @@ function Session:api_for(owner)
 end
 
 -- ---- the session's own ----
--- A sentence about a where that matches no function of the modules.
-local function complaint(entry, modules)
-  local text = where.complaint(entry.where, entry.compiled, modules)
-  return entry.owner and ("%s: %s"):format(entry.owner.name, text) or text
+-- A sentence about a where that can hear no call of the modules, or nil. `chosen`: whether it has matched, where that is known.
+local function problem_of(entry, modules, chosen)
+  local text = where.problem(entry.where, entry.compiled, modules, chosen)
+  return text and entry.owner and ("%s: %s"):format(entry.owner.name, text) or text
 end
 
 local function modules_of(instances)
@@ -368,11 +368,9 @@ end
 --- Tells which wheres match nothing; with strict that is an error.
 function Session:check_wheres()
   for _, entry in ipairs(unjudged(self)) do
-    if entry.attachment.functions == 0 then
-      local text = complaint(entry, modules_of(self.core.instances))
-      if self.core.strict then error(text, 0) end
-      self.core:message(text)
-    end
+    local text = problem_of(entry, modules_of(self.core.instances), entry.attachment.functions > 0)
+    if text and self.core.strict then error(text, 0) end
+    if text then self.core:message(text) end
   end
 end
 
@@ -380,7 +378,7 @@ end
 function Session:unmatched(module)
   local messages = {}
   for _, entry in ipairs(unjudged(self)) do
-    if #module:functions(entry.compiled) == 0 then messages[#messages + 1] = complaint(entry, { module }) end
+    messages[#messages + 1] = problem_of(entry, { module })
   end
   return messages
 end

@@ -21,9 +21,32 @@ function where.printed(wanted)
   return table.concat(parts, " ")
 end
 
---- That a where matches no function of the modules, with what may have been meant on a second line.
-function where.complaint(wanted, compiled, modules)
-  local text = ("where %s matches no function"):format(where.printed(wanted))
+-- Whether a where chooses a function of one of the modules.
+local function matches(compiled, modules)
+  for _, module in ipairs(modules) do
+    if #module:functions(compiled) > 0 then return true end
+  end
+  return false
+end
+
+--- What is wrong with a where that can hear no call of the modules, or nil: it, or what it says of callers, matches no
+-- function. What may have been meant stands on a second line. `chosen`: whether it has matched some, where that is known.
+function where.problem(wanted, compiled, modules, chosen)
+  if chosen == nil then chosen = matches(compiled, modules) end
+  if not chosen then return where.complaint(where.printed(wanted), compiled, modules) end
+  if type(wanted) ~= "table" then return nil end
+  for _, key in ipairs({ "caller", "under" }) do
+    local outer = wanted[key] and core.where(wanted[key])
+    if outer and not matches(outer, modules) then
+      return where.complaint(key .. "=" .. where.printed(wanted[key]), outer, modules)
+    end
+  end
+  return nil
+end
+
+--- That a where, given in words, matches no function of the modules, with what may have been meant on a second line.
+function where.complaint(words, compiled, modules)
+  local text = ("where %s matches no function"):format(words)
   for _, module in ipairs(modules) do
     local nearest = compiled:nearest(module)
     if #nearest > 0 then return ("%s\nhint: did you mean %s?"):format(text, table.concat(nearest, " or ")) end

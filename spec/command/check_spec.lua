@@ -1,6 +1,8 @@
 -- SPDX-License-Identifier: MIT
 -- lunette check: what scripts would listen to, with nothing run.
 
+local command = require("spec.support.command")
+local files = require("spec.support.files")
 local run = require("spec.support.run")
 
 local guest = [[(module
@@ -52,6 +54,40 @@ count: "_start": 1 function
     local result = run { guest = guest, "check", "-e", code, "app.wasm" }
     assert.same({ '-e: "parse_sun": 0 functions\n', said, 0 }, { result.stdout, result.stderr, result.status })
     assert.equal(102, run { guest = guest, "check", "--strict", "-e", code, "app.wasm" }.status)
+  end)
+
+  it("says so of callers that match nothing, too", function()
+    for _, key in ipairs({ "caller", "under" }) do
+      local code = ("lunette.on({ name = 'parse_*', %s = '_strat' }, print)"):format(key)
+      local said = ('lunette: -e: where %s="_strat" matches no function\nhint: did you mean _start?\n'):format(key)
+      local result = run { guest = guest, "check", "-e", code, "app.wasm" }
+      assert.same({ said, 0 }, { result.stderr, result.status })
+      assert.equal(102, run { guest = guest, "run", "--strict", "-e", code, "app.wasm" }.status)
+      code = ("lunette.on({ name = 'parse_*', %s = '_start' }, print)"):format(key)
+      assert.equal("", run { guest = guest, "check", "--strict", "-e", code, "app.wasm" }.stderr)
+    end
+  end)
+
+  it("knows source files by debug information", function()
+    local calculator = command.build .. "/examples/calculator.wasm"
+    if not files.exists(calculator) then
+      return pending("clang for wasm32-wasi was not here when the examples were built")
+    end
+    local function chosen(where)
+      local code = ("lunette.on(%s, print)"):format(where)
+      local result = command.run(command.lunette, { "check", "-e", code, calculator })
+      local names = {}
+      for name in result.stdout:gmatch("\n  #%d+%s+(%S+)") do names[#names + 1] = name end
+      table.sort(names)
+      return table.concat(names, " "), result.stderr
+    end
+    local own = "fail main parse_factor parse_number parse_product parse_sum"
+    assert.equal(own, (chosen("{ file = '*/calculator.c' }")))
+    assert.equal(own, (chosen("'file:*/calculator.c'")))
+    assert.equal("parse_factor parse_sum", (chosen("{ file = '*/calculator.c', name = 'parse_[fs]*' }")))
+    assert.equal(own, (chosen("{ file = { '*/calculator.c', '*/no.c' } }")))
+    local _, said = chosen("{ file = '*/calculatro.c' }")
+    assert.is_truthy(said:find("hint: did you mean file:./examples/calculator.c?", 1, true), said)
   end)
 
   it("tells a script's errors", function()

@@ -83,6 +83,28 @@ describe("a where", function()
     assert.equal("alpha", chosen("export:*", "!export:go", "!export:g*"))
   end)
 
+  it("can be a table of conditions, all of which hold", function()
+    assert.equal("alpha alphabet", chosen({ name = "alpha*" }))
+    assert.equal("alpha", chosen({ name = { "alpha*", "!*bet" } }))
+    assert.equal("alpha", chosen({ name = "alpha*", export = true }))
+    assert.equal("alphabet", chosen({ name = "alpha*", export = false }))
+    assert.equal("in out", chosen({ import = true }))
+    assert.equal("out", chosen({ import = "env.w*" }))
+    assert.equal("alpha alphabet beta beta_r g\u{e4}mma", chosen({ host = false }))
+    assert.equal("in out", chosen({ host = true }))
+    assert.equal("alpha", chosen({ index = 2 }))
+    assert.equal("alphabet beta", chosen({ index = { 3, 4 } }))
+    local all = { "*e*", name = "beta*", export = { "run*", "go" }, index = { 0, 9 }, module = "*", host = false }
+    assert.equal("beta", chosen(all))
+    assert.equal("", chosen({ module = "other" }))
+    assert.equal("", chosen({ file = "*" })) -- it has no debug information
+  end)
+
+  it("can be a function of the definition", function()
+    assert.equal("alphabet beta_r", chosen(function(definition) return not definition.is_host and #definition.exports == 0
+      and definition.import == nil end))
+  end)
+
   it("says where and why it cannot be read", function()
     assert.equal('where "foo[a", character 4: this [ has no ]', refused("foo[a"))
     assert.equal([[where "[z-a]", character 2: this range runs backwards]], refused("[z-a]"))
