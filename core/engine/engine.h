@@ -364,6 +364,10 @@ extern const Word special_words[6];
 #define exit_word (&special_words[1])
 #define after_word (&special_words[3])
 #define bridge_word (&special_words[5])
+/* Whether ret is one of the words first to last: their order serves walks. */
+static inline bool is_special(const Word *ret, size_t first, size_t last) {
+  return (uintptr_t)ret - (uintptr_t)&special_words[first] <= (last - first) * sizeof *ret;
+}
 Handler handler_of(int code);        /* of code.h's enum Code */
 /* Runs from the function's entry word until op_exit or a failure; store->outcome tells. */
 void run_code(Store *store, Function *function, Slot *fp);
@@ -465,7 +469,7 @@ const Slot *frame_params(const Function *function, const Slot *fp, const Record 
 uint32_t record_depth(Record *record);
 /* The true return word of the frame at fp, whose records begin at `record`. */
 const Word *true_return(const Slot *fp, const Record *record);
-static inline bool is_patched(const Word *ret) { return ret == after_word || ret == bridge_word; }
+static inline bool is_patched(const Word *ret) { return is_special(ret, 3, 5); }
 /* The same for a frame whose return word is patched; moves *record past the frame's. */
 const Word *true_return_past(const Slot *fp, Record **record);
 

@@ -152,7 +152,7 @@ static const Record *stack_record(const lun_event *event) {
 
 lun_stack lun_event_stack(const lun_event *event) {
   const Record *record = stack_record(event);
-  return record ? lun_call_stack(record) : (lun_stack){ .function = NULL };
+  return record ? lun_call_stack(record) : (lun_stack){ .serial = 0 };
 }
 
 lun_snapshot *lun_event_snapshot(const lun_event *event) {

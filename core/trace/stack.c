@@ -3,15 +3,18 @@
  * taken in; when the callback is over the record's serial is gone, and reading the frames' params answers NULL. */
 #include "trace.h"
 
-enum { STACK_STARTED = 1 };
+/* What stands in place of a return word before the first frame and behind the last: words of no code, beside exit_word, so
+ * that one compare finds all three. */
+#define ret_unstarted (&special_words[0])
+#define ret_ended (&special_words[2])
+static inline bool is_edge(const Word *ret) { return is_special(ret, 0, 2); }
 
 lun_stack lun_call_stack(const lun_call *call) {
   /* The record is the store's own, never const. */
   Record *record = (Record *)call;
   Store *store = record->function->store;
   if (!record->serial) record->serial = ++store->last_serial;
-  return (lun_stack){ .store = store, .record = record, .function = record->function, .serial = record->serial,
-                      .origin = record };
+  return (lun_stack){ .store = store, .record = record, .ret = ret_unstarted, .serial = record->serial, .origin = record };
 }
 
 static bool is_live(const Record *record, uint64_t serial) { return serial != 0 && record->serial == serial; }
@@ -19,26 +22,25 @@ static bool is_live(const Record *record, uint64_t serial) { return serial != 0 
 /* The walk stands on a frame: so does the stack. */
 static void stand(lun_stack *stack, const Walk *walk) {
   stack->record = walk->behind;
-  stack->function = walk->function;
-  stack->fp = walk->fp;
   stack->ret = walk->ret;
   stack->frame.record = walk->record;
+  stack->frame.function = walk->function;
+  stack->frame.slots = walk->fp;
   walk_frame(walk, &stack->frame);
 }
 
 /* The first frame, or one on the other side of a run's mark. */
 static __attribute__((noinline)) bool step_far(lun_stack *stack) {
   Walk walk;
-  if (!(stack->flags & STACK_STARTED)) {
+  if (stack->ret == ret_unstarted) {
     walk = walk_from_record(stack->store, stack->record);
-    stack->flags |= STACK_STARTED;
     stack->frame.origin = stack->origin;
     stack->frame.serial = stack->serial;
   } else {
-    walk = (Walk){ .store = stack->store, .function = stack->function, .fp = stack->fp, .ret = stack->ret,
-                   .behind = stack->record };
+    walk = (Walk){ .store = stack->store, .function = (Function *)stack->frame.function, .fp = (Slot *)stack->frame.slots,
+                   .ret = stack->ret, .behind = stack->record };
     if (!walk_next(&walk)) {
-      stack->function = NULL;
+      stack->ret = ret_ended;
       return false;
     }
   }
@@ -53,9 +55,7 @@ static bool step_first(lun_stack *stack) {
   const Word *ret = record->ret;
   if (UNLIKELY(record->phase != PHASE_BEFORE || record->kind != RECORD_CALL || is_patched(ret) || function->callback))
     return step_far(stack);
-  stack->flags |= STACK_STARTED;
   stack->record = record->prev;
-  stack->fp = record->fp;
   stack->ret = ret;
   stack->frame = (lun_frame){ .definition = function->definition, .instance = function->instance,
                               .offset = body_offset(function->definition), .reentry = ret == exit_word, .slots = record->fp,
@@ -70,19 +70,23 @@ static __attribute__((noinline)) const Word *true_return_of(lun_stack *stack, co
   return ret;
 }
 
+/* At an edge: before the first frame, at one that the host called, or behind the last. */
+static __attribute__((noinline)) bool step_edge(lun_stack *stack) {
+  if (stack->ret == ret_ended) return false;
+  if (stack->ret == ret_unstarted) return step_first(stack);
+  const Record *mark = stack->record;
+  if (mark->prev || mark->kind != RECORD_MARK) return step_far(stack);
+  stack->ret = ret_ended;
+  return false;
+}
+
 /* As walk_next, from one guest frame to another, without its detours: most of what a walk costs. */
 bool lun_stack_next(lun_stack *stack) {
-  if (UNLIKELY(!stack->function || !is_live(stack->origin, stack->serial))) return false;
   const Word *ret = stack->ret;
-  if (UNLIKELY(!ret)) return step_first(stack);
-  if (UNLIKELY(ret == exit_word)) {
-    const Record *mark = stack->record;
-    if (mark->prev || mark->kind != RECORD_MARK) return step_far(stack);
-    stack->function = NULL;
-    return false;
-  }
+  if (UNLIKELY(!is_live(stack->origin, stack->serial))) return false;
+  if (UNLIKELY(is_edge(ret))) return step_edge(stack);
   const Function *function = ret[-1].owner;
-  const Slot *fp = (const Slot *)(uintptr_t)((const Slot *)stack->fp)[-2];
+  const Slot *fp = (const Slot *)(uintptr_t)((const Slot *)stack->frame.slots)[-2];
   stack->frame.definition = function->definition;
   stack->frame.instance = function->instance;
   stack->frame.offset = ret[-1].offset;
@@ -90,8 +94,6 @@ bool lun_stack_next(lun_stack *stack) {
   stack->frame.slots = fp;
   stack->frame.function = function;
   stack->frame.record = stack->record;
-  stack->function = (Function *)function;
-  stack->fp = (Slot *)fp;
   ret = (const Word *)(uintptr_t)fp[-1];
   if (is_patched(ret)) {
     const Record *record = stack->record;
@@ -106,8 +108,8 @@ bool lun_stack_next(lun_stack *stack) {
 
 const uint64_t *lun_stack_params(const lun_stack *stack, bool *exact) {
   const Record *origin = stack->origin;
-  if (!stack->function || !(stack->flags & STACK_STARTED) || !is_live(origin, stack->serial)) return NULL;
-  return frame_params(stack->function, stack->fp, stack->frame.record, exact);
+  if (stack->ret == ret_unstarted || stack->ret == ret_ended || !is_live(origin, stack->serial)) return NULL;
+  return frame_params(stack->frame.function, stack->frame.slots, stack->frame.record, exact);
 }
 
 const uint64_t *lun_frame_params(const lun_frame *frame, bool *exact) {

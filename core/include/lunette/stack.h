@@ -28,10 +28,9 @@ typedef struct lun_frame {
 
 typedef struct lun_stack {
   lun_frame frame;            /* after lun_stack_next: the frame it stands on */
-  void *store, *record, *fp, *function;  /* private */
-  const void *origin, *ret;              /* private */
-  uint64_t serial;                       /* private */
-  uint32_t flags;                        /* private */
+  void *store, *record;       /* private */
+  const void *origin, *ret;   /* private */
+  uint64_t serial;            /* private */
 } lun_stack;
 
 /* Before the top frame. */
