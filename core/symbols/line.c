@@ -154,9 +154,9 @@ static bool row_push(Program *p) {
 
 /* A sequence of thrown-away code goes with its rows. So does one whose addresses do not ascend. */
 static bool sequence_end(Program *p) {
-  const Row *rows = p->lines->rows.items + p->first;
   size_t count = p->lines->rows.count - p->first;
-  bool is_good = count > 0 && rows[0].address > 0 && rows[count - 1].address <= p->address && p->address <= p->symbols->code_size;
+  const Row *rows = count > 0 ? &p->lines->rows.items[p->first] : NULL; /* there may be no table of rows at all */
+  bool is_good = rows && rows[0].address > 0 && rows[count - 1].address <= p->address && p->address <= p->symbols->code_size;
   for (size_t i = 1; is_good && i < count; i++) is_good = rows[i - 1].address <= rows[i].address;
   if (is_good) {
     Sequence sequence = { rows[0].address, (uint32_t)p->address, p->first, count };

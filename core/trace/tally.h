@@ -175,11 +175,11 @@ struct lun_aggregate {
   unsigned bits;
   struct Plan *plans;
   Cells cells;
-  Cell total;               /* BALANCE: of the keys that are forgotten */
   Cells covered;            /* of whole times: under each key of a function what has passed, in `opened` */
   const Store *store;       /* by stack: whose numbers they are */
   uint64_t left_out;
   bool is_full;
+  Cell total;               /* last, for its end is open. BALANCE: of the keys that are forgotten */
 };
 
 /* For want of room: counted, and told the first time. */
