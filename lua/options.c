@@ -148,6 +148,12 @@ static lun_status option_take(Options *o, int id, char *value, lun_error *error)
     case OPTION_MAX_MEMORY:
       if (size_parse(value, &o->limits.max_memory_bytes) && o->limits.max_memory_bytes >= LUN_PAGE) return LUN_OK;
       return bad_value(id, value, "it is a size from 64K (a page) on: 64K, 8M, 1G", error);
+    case OPTION_SCRIPT_TIME:
+      if (duration_parse(value, &o->script_time_ns)) return LUN_OK;
+      return bad_value(id, value, "it is a number above 0 with its unit: 500us, 3ms, 2s", error);
+    case OPTION_SCRIPT_MEMORY:
+      if (size_parse(value, &o->script_memory)) return LUN_OK;
+      return bad_value(id, value, "it is a size above 0: 64K, 8M, 1G", error);
     case OPTION_STRICT: o->strict = true; return LUN_OK;
     case OPTION_QUIET: o->quiet = true; return LUN_OK;
     case OPTION_JSON: o->json = true; return LUN_OK;

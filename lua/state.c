@@ -123,6 +123,14 @@ static void push_request(lua_State *L, const Request *request) {
     lua_pushinteger(L, request->listen_fd);
     lua_setfield(L, -2, "listen_fd");
   }
+  if (options->script_time_ns) {
+    lua_pushinteger(L, (lua_Integer)options->script_time_ns);
+    lua_setfield(L, -2, "script_time");
+  }
+  if (options->script_memory) {
+    lua_pushinteger(L, (lua_Integer)options->script_memory);
+    lua_setfield(L, -2, "script_memory");
+  }
   push_scripts(L, options);
   lua_setfield(L, -2, "scripts");
   if (options->where_count) {

@@ -191,15 +191,18 @@ static lun_choice ask(void *context, const lun_definition *definition, lun_insta
   lua_State *L = attachment->head.session->L;
   Context outer = attachment->head.session->context;
   int status, base;
-  if ((attachment->attaching && attachment->has_problem) || !lua_checkstack(L, 10)) return none;
+  if (((attachment->attaching || attachment->is_spent) && attachment->has_problem) || !lua_checkstack(L, 10)) return none;
   base = lua_gettop(L) + 1;
   lua_pushcfunction(L, error_text_handler);
   lua_pushcfunction(L, ask_inside);
   lua_pushlightuserdata(L, &asking);
   attachment->head.session->context = CONTEXT_LISTENER;
-  status = lua_pcall(L, 1, 0, attachment->attaching ? 0 : base);
+  status = budget_pcall_shared(attachment->head.session, L, 1, 0, attachment->attaching ? 0 : base);
   attachment->head.session->context = outer;
-  if (status != LUA_OK) asked_in_vain(L, attachment);
+  if (status != LUA_OK) {
+    attachment->is_spent = budget_was_exceeded(attachment->head.session);
+    asked_in_vain(L, attachment);
+  }
   lua_settop(L, base - 1);
   return status == LUA_OK ? asking.answer : none;
 }

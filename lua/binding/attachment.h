@@ -38,6 +38,7 @@ struct Attachment {
   int self, problem, known;  /* anchors: the userdata; a factory's error; Lua listener → Listener */
   int on_error;              /* anchor of a function, or LUA_NOREF */
   bool attaching, has_problem, released;
+  bool is_spent;             /* a factory has exceeded its budget: none is asked any more */
   CallWhere *asked;          /* held; NULL: its where asks nothing of calls */
   bool is_late;              /* and its listeners are told at the end of calls */
   bool has_params, has_time; /* its options */

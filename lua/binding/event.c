@@ -47,7 +47,7 @@ static bool tell(lua_State *L, Watch *watch, const lun_event *event, int handler
   lua_rawgeti(L, -1, watch->function);
   lua_remove(L, -2);
   lua_pushvalue(L, -2);
-  ok = lua_pcall(L, 1, 0, handler) == LUA_OK;
+  ok = budget_pcall(session, L, 1, 0, handler) == LUA_OK;
   object->event = NULL;
   return ok;
 }
@@ -88,7 +88,7 @@ static void report(void *self, lun_watch *handle, const char *message) {
   lua_rawgeti(L, -1, watch->on_error);
   lua_remove(L, -2);
   session->context = CONTEXT_LISTENER;
-  status = lua_pcall(L, 2, 0, base + 1);
+  status = budget_pcall(session, L, 2, 0, base + 1);
   session->context = outer;
   if (status != LUA_OK) session_message(session, lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : "error in on_error");
   lua_settop(L, base);

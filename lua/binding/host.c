@@ -78,7 +78,7 @@ static int call_straight(lua_State *L, Passing *passing) {
   lua_rawgeti(L, ANCHORS, passing->host->function);
   lua_rawgeti(L, ANCHORS, passing->box->anchor);
   values_push_plain(L, signature->params, signature->param_count, passing->params);
-  status = lua_pcall(L, (int)signature->param_count + 1, LUA_MULTRET, HOST_HANDLER);
+  status = budget_pcall(passing->host->session, L, (int)signature->param_count + 1, LUA_MULTRET, HOST_HANDLER);
   if (status == LUA_OK) {
     take_results(L, passing, BOTTOM + 1);
     lua_settop(L, BOTTOM);
@@ -90,7 +90,7 @@ static int call_guarded(lua_State *L, Passing *passing) {
   int status;
   lua_pushcfunction(L, call_inside);
   lua_pushlightuserdata(L, passing);
-  status = lua_pcall(L, 1, 0, HOST_HANDLER);
+  status = budget_pcall(passing->host->session, L, 1, 0, HOST_HANDLER);
   return status;
 }
 

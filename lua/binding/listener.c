@@ -4,6 +4,7 @@
  * This is the path that tracing from Lua spends its time on: a call object that is there already, the params as plain
  * numbers, one lua_pcall. Only what needs memory (references, vectors, err objects) goes through a second function inside
  * the lua_pcall. A call's object is kept in the engine's data slot from before to after. */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -17,13 +18,26 @@ static char heard_mark; /* the data slot of a call whose before has nothing to t
 enum { ROOM = LUA_MINSTACK - BOTTOM - 4 }; /* values for which every thread has room */
 
 /* ---- failures ---- */
+/* The attachment's name, where an excess has no line to tell: ": " behind it. */
+static void name_of(Listener *listener, const char *text, char *name, size_t room) {
+  Session *session = listener->attachment->head.session;
+  lua_State *keeper = session->keeper;
+  name[0] = 0;
+  if (!budget_was_exceeded(session) || strncmp(text, "exceeded", 8) != 0) return;
+  lua_rawgeti(keeper, ANCHORS, listener->attachment->self);
+  if (lua_getiuservalue(keeper, -1, 2) == LUA_TSTRING) snprintf(name, room, "%.100s: ", lua_tostring(keeper, -1));
+  lua_pop(keeper, 2);
+}
+
 /* What was raised is on top of L. */
 static void fail(Listener *listener, lun_call *call, lua_State *L) {
   const char *text = lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : "error in error handling", *end;
-  char line[512];
+  char line[512], name[128];
   size_t size;
+  name_of(listener, text, name, sizeof name);
   free(listener->failure);
-  listener->failure = strdup(text);
+  listener->failure = malloc(strlen(name) + strlen(text) + 1);
+  if (listener->failure) strcat(strcpy(listener->failure, name), text);
   end = strchr(text, '\n');
   size = end ? (size_t)(end - text) : strlen(text);
   if (size >= sizeof line) size = sizeof line - 1;
@@ -31,6 +45,15 @@ static void fail(Listener *listener, lun_call *call, lua_State *L) {
   line[size] = 0;
   lua_settop(L, BOTTOM);
   lun_call_fail(call, line);
+}
+
+/* A callback at the end of calls that has exceeded its budget would do so for every call that is open: it is told no more. */
+static void silence(Listener *listener) {
+  Session *session = listener->attachment->head.session;
+  if (!budget_was_exceeded(session)) return;
+  session_unanchor(session, listener->after);
+  session_unanchor(session, listener->abort);
+  listener->after = listener->abort = LUA_NOREF;
 }
 
 /* (text, function, attachment) */
@@ -42,7 +65,7 @@ static int tell_function(lua_State *L) {
   return 0;
 }
 
-static bool report_to_function(const Attachment *attachment, const char *text) {
+static bool report_to_function(Attachment *attachment, const char *text) {
   Session *session = attachment->head.session;
   lua_State *L = session->L;
   Context outer = session->context;
@@ -56,9 +79,13 @@ static bool report_to_function(const Attachment *attachment, const char *text) {
   lua_rawgeti(L, -2, attachment->self);
   lua_remove(L, -3);
   session->context = CONTEXT_LISTENER;
-  ok = lua_pcall(L, 3, 0, -5) == LUA_OK;
+  ok = budget_pcall(session, L, 3, 0, -5) == LUA_OK;
   session->context = outer;
   if (!ok) {
+    if (budget_was_exceeded(session)) {
+      session_unanchor(session, attachment->on_error);
+      attachment->on_error = LUA_NOREF;
+    }
     session_message(session, lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : "error in on_error");
     lua_pop(L, 1);
   }
@@ -111,7 +138,7 @@ static bool tell_guarded(lua_State *L, Telling *telling) {
   lua_settop(L, BOTTOM);
   lua_pushcfunction(L, tell_inside);
   lua_pushlightuserdata(L, telling);
-  return lua_pcall(L, 1, 0, TEXT_HANDLER) == LUA_OK;
+  return budget_pcall(telling->session, L, 1, 0, TEXT_HANDLER) == LUA_OK;
 }
 
 static inline bool tell_values(lua_State *L, Session *session, int function, CallBox *box, const lun_type *types,
@@ -120,7 +147,7 @@ static inline bool tell_values(lua_State *L, Session *session, int function, Cal
     lua_rawgeti(L, ANCHORS, function);
     lua_rawgeti(L, ANCHORS, box->anchor);
     if (LIKELY(values_push_plain(L, types, count, slots) == count))
-      return lua_pcall(L, (int)count + 1, 0, TEXT_HANDLER) == LUA_OK;
+      return budget_pcall(session, L, (int)count + 1, 0, TEXT_HANDLER) == LUA_OK;
   }
   Telling telling = { session, function, box, types, count, slots, NULL };
   return tell_guarded(L, &telling);
@@ -202,7 +229,10 @@ static void hear_after(void *self, lun_call *call, const uint64_t *results) {
     box_end(box);
     session->context = outer;
   }
-  if (UNLIKELY(!ok)) fail(listener, call, L);
+  if (UNLIKELY(!ok)) {
+    fail(listener, call, L);
+    silence(listener);
+  }
   box_put(session, &attachment->boxes, box);
 }
 
@@ -223,7 +253,10 @@ static void hear_abort(void *self, lun_call *call, const lun_error *error) {
     box_end(box);
     session->context = outer;
   }
-  if (!ok) fail(listener, call, L);
+  if (!ok) {
+    fail(listener, call, L);
+    silence(listener);
+  }
   box_put(session, &attachment->boxes, box);
 }
 

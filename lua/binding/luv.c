@@ -62,15 +62,26 @@ static bool is_first(lua_State *L, const Loop *loop, int index) {
   return first;
 }
 
-/* (loop, function) */
+/* (loop, function): true where it may be called again. */
 static int note_failure(lua_State *L) {
   const Loop *loop = lua_touserdata(L, 1);
   session_anchors(L, loop->session);
   lua_rawgeti(L, -1, loop->luv->told);
   lua_pushvalue(L, 2);
-  lua_pushboolean(L, true);
+  lua_pushboolean(L, !budget_was_exceeded(loop->session));
   lua_rawset(L, -3);
   return 0;
+}
+
+/* Whether the function at `index` has exceeded a budget. */
+static bool is_spent(lua_State *L, const Loop *loop, int index) {
+  if (!loop->session->budget) return false;
+  session_anchors(L, loop->session);
+  lua_rawgeti(L, -1, loop->luv->told);
+  lua_pushvalue(L, index);
+  bool is = lua_rawget(L, -2) == LUA_TBOOLEAN && !lua_toboolean(L, -1);
+  lua_pop(L, 3);
+  return is;
 }
 
 /* The error is on top, the function at `index`. */
@@ -106,7 +117,11 @@ static int call_back(lua_State *L, int count, int results, int flags) {
   lua_insert(L, function);
   lua_pushcfunction(L, error_text_handler);
   lua_insert(L, function); /* handler, function kept, function, arguments */
-  int status = lua_pcall(L, count, results, function);
+  if (is_spent(L, loop, function + 1)) {
+    lua_settop(L, function - 1);
+    return 0;
+  }
+  int status = budget_pcall(loop->session, L, count, results, function);
   if (status != LUA_OK) {
     failed(L, loop, function + 1);
     lua_pop(L, 2);

@@ -14,6 +14,7 @@
 #include "binding.h"
 
 typedef struct Session Session;
+typedef struct Budget Budget;
 
 /* ---- classes (class.c) ---- */
 typedef struct Field {
@@ -118,6 +119,9 @@ struct Session {
   Owned owned;               /* ring */
   struct WasiBox *wasis;
   struct Loop *loop;         /* loop.h; NULL until something needs it */
+  Budget *budget;            /* budget.h; NULL: callbacks may take what they like */
+  unsigned budget_ticks, budget_load_ticks;
+  uint64_t script_time_ns;
 };
 enum { ANCHORS = 1, TEXT_HANDLER = 2, HOST_HANDLER = 3, BOTTOM = 3 };  /* indexes on the session's threads */
 
@@ -151,11 +155,29 @@ typedef struct Entry {
   lua_State *L;
   int level;
   Context context;
+  lua_State *running;        /* whose budget rests meanwhile */
 } Entry;
 void session_enter(lua_State *L, Session *session, Entry *entry);
 void session_leave(Session *session, const Entry *entry);
 /* Leaves, and raises the err object that the listeners of the failed run have seen. */
 int session_fail(lua_State *L, Session *session, const Entry *entry, lun_error *error);
+
+/* ---- budgets (budget.c) ---- */
+/* lua_pcall for a callback: within the session's budget, if there is one. What exceeds it has failed, whatever it returned;
+ * budget_was_exceeded tells, until the next callback. `handler` as lua_pcall's. */
+int budget_pcall_in(Session *session, lua_State *L, int arguments, int results, int handler, unsigned ticks);
+static inline int budget_pcall(Session *session, lua_State *L, int arguments, int results, int handler) {
+  if (__builtin_expect(!session->budget, 1)) return lua_pcall(L, arguments, results, handler);
+  return budget_pcall_in(session, L, arguments, results, handler, session->budget_ticks);
+}
+/* The same where it may be a part of a callback that is at work. */
+int budget_pcall_shared(Session *session, lua_State *L, int arguments, int results, int handler);
+bool budget_was_exceeded(const Session *session);
+/* Around what is not the callback's own doing. There is a budget. */
+lua_State *budget_suspend(Session *session);
+void budget_resume(Session *session, lua_State *running);
+/* The session closes. */
+void budget_forget(Session *session);
 
 /* ---- objects of the store's things: always the same object for the same thing (module.c, instance.c …) ---- */
 /* Pushes the object known for `pointer` and true, or nothing and false. */
@@ -194,6 +216,8 @@ lun_function *function_check(lua_State *L, int index);
 const lun_definition *definition_check(lua_State *L, int index);
 /* False where it is none of a function, memory, global, table, tag. */
 bool extern_to(lua_State *L, int index, lun_extern *item);
+/* A number of ns, or a text with a unit: "500us", "1.5ms". Raises. */
+uint64_t duration_check(lua_State *L, int index, const char *what);
 /* "param 2" of an object named by place or by name: its number from 0. Raises. */
 uint32_t param_check(lua_State *L, int index, const lun_definition *definition);
 /* Calls with the values above `first`. */
@@ -283,6 +307,9 @@ static inline void box_put(Session *session, BoxPool *pool, CallBox *box) {
 }
 
 int call_of_session(lua_State *L);
+int session_call_load(lua_State *L);
+int session_call_callback(lua_State *L);
+int session_without_budget(lua_State *L);
 int session_park(lua_State *L);
 int session_unpark(lua_State *L);
 void park_close(Session *session);
@@ -321,6 +348,7 @@ void wasi_clear(Session *session);
 
 /* What lunette.core offers besides classes: functions that take a session first. */
 int core_session(lua_State *L);
+int core_budget(lua_State *L);
 int core_module(lua_State *L);
 int core_instantiate(lua_State *L);
 int core_host(lua_State *L);

@@ -203,6 +203,7 @@ static void owned_clear(Session *session) {
 static void session_end(Session *session, lun_error *error) {
   session->closed = true;
   loop_close(session);
+  budget_forget(session);
   owned_clear(session);
   if (session->is_loan) return;
   lun_store_destroy(session->store);
@@ -255,6 +256,7 @@ void binding_release(lua_State *L, int index) {
   if (!session || session->closed) return;
   session->closed = true;
   loop_close(session);
+  budget_forget(session);
   owned_clear(session);
 }
 
@@ -275,7 +277,8 @@ void session_enter(lua_State *L, Session *session, Entry *entry) {
     session_add_level(L, session, level);
     lua_pop(L, 1);
   }
-  *entry = (Entry){ session->L, session->level, session->context };
+  *entry = (Entry){ session->L, session->level, session->context, NULL };
+  if (session->budget) entry->running = budget_suspend(session);
   if (level < LEVEL_MOST) { /* deeper the engine refuses, and calls nobody */
     session->level = level;
     session->L = session->threads[level];
@@ -287,6 +290,7 @@ void session_leave(Session *session, const Entry *entry) {
   session->L = entry->L;
   session->level = entry->level;
   session->context = entry->context;
+  if (session->budget) budget_resume(session, entry->running);
 }
 
 /* ---- messages and output ---- */
@@ -456,6 +460,8 @@ static const luaL_Reg methods[] = {
   { "flush", session_flush }, { "message", session_tell }, { "stop", session_stop }, { "fuel", session_fuel },
   { "run_loop", session_run_loop }, { "stop_loop", session_stop_loop }, { "settle_loop", session_settle_loop },
   { "loop_has_work", session_loop_has_work }, { "call", call_of_session },
+  { "call_load", session_call_load }, { "call_callback", session_call_callback },
+  { "without_budget", session_without_budget },
   { "on_pause", session_on_pause }, { "park", session_park }, { "unpark", session_unpark }, { NULL, NULL },
 };
 static const luaL_Reg metamethods[] = {

@@ -40,7 +40,7 @@ static void on_timer(uv_timer_t *handle) {
   lua_getiuservalue(L, self, FUNCTION);
   if (uv_timer_get_repeat(handle) == 0) stop(L, self, timer);
   lua_pushvalue(L, self);
-  if (lua_pcall(L, 1, 0, top + 1) != LUA_OK) {
+  if (budget_pcall(session, L, 1, 0, top + 1) != LUA_OK) {
     loop_fail(session->loop, L, true);
     stop(L, self, timer);
   }

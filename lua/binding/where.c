@@ -121,8 +121,7 @@ static uint64_t read_count(lua_State *L, int index, const char *what, lua_Intege
   return (uint64_t)lua_tointeger(L, index);
 }
 
-/* A number of ns, or a text with a unit: "500us", "1.5ms". */
-static uint64_t read_duration(lua_State *L, int index, const char *what) {
+uint64_t duration_check(lua_State *L, int index, const char *what) {
   static const struct { const char *name; double ns; } units[] = { { "ns", 1 }, { "us", 1e3 }, { "ms", 1e6 }, { "s", 1e9 } };
   char *end = NULL;
   if (lua_type(L, index) != LUA_TSTRING) return read_count(L, index, what, 1);
@@ -160,7 +159,7 @@ static void read_call_condition(lua_State *L, CallWhere *calls, const char *key,
   } else if (strcmp(key, "seed") == 0) {
     condition->seed = read_count(L, index, "where.seed", 1);
   } else {
-    condition->min_time_ns = read_duration(L, index, "where.min_time");
+    condition->min_time_ns = duration_check(L, index, "where.min_time");
   }
 }
 

@@ -22,8 +22,10 @@ api.rows = {
     "a table of its own, for lunette.host; address: \"i32\" or \"i64\"" },
   { "lunette.global", "({type=, value=, mutable=}) -> global", "a global of its own, for lunette.host" },
   { "lunette.tag", "({params={…}}) -> tag", "a tag of its own for exceptions that carry such values, for lunette.host" },
-  { "lunette.session", "([{output=, stack=, max_memory=, limits=, message=, strict=}]) -> lunette",
-    "a further session: a store, an output and this API of its own" },
+  { "lunette.session",
+    "([{output=, stack=, max_memory=, limits=, message=, strict=, script_time=, script_memory=}]) -> lunette",
+    "a further session: a store, an output and this API of its own; script_time=\"50ms\": what one callback may take, "
+      .. "script_memory=\"8M\": what the callbacks may make of Lua's memory grow by" },
   { "lunette.fuel", "([left]) -> left", "how many instructions are left to guests made with limits={fuel=N}; sets it" },
   { "lunette.close", "()", "frees the session with all that it holds" },
   { "lunette.version", "string", "the version of lunette" },

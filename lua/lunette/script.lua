@@ -40,7 +40,10 @@ end
 -- spec → path or nil, chunk name, name shown
 local function locate(session, spec)
   if spec.code then return nil, "=-e", "-e" end
-  if spec.file then return spec.file, "@" .. spec.file, spec.file end
+  if spec.file then
+    local shown = spec.file:find("^lunette/") and "./" .. spec.file or spec.file -- so lunette's own begin
+    return spec.file, "@" .. shown, spec.file
+  end
   local path = script.find(spec.name, spec.folders)
   if path then return path, "@" .. spec.name .. ".lua", spec.name end
   local nearest = core.nearest(spec.name, names_in(spec.folders))
@@ -122,8 +125,9 @@ local function explain(problem)
   return { message = tostring(problem), trace = trace() }
 end
 
-local function failed(session, problem)
+local function failed(session, owner, problem)
   if type(problem) == "userdata" then error(problem, 0) end
+  if type(problem) == "string" then raise(session, ("%s: %s"):format(owner.name, problem)) end -- no memory to explain it
   raise(session, problem.message, problem.trace)
 end
 
@@ -132,10 +136,10 @@ local function run(session, owner, source, chunk_name)
   if source:sub(1, 1) == "\27" then raise(session, ("%s: a compiled script; only Lua text is taken"):format(owner.name)) end
   local chunk, problem = load(source, chunk_name, "t", script.environment(session, session:api_for(owner)))
   if not chunk then raise(session, problem) end
-  local good, failure = xpcall(chunk, explain)
+  local good, failure = session.core:call_load(chunk, explain)
   if not good then
     session:release(owner)
-    failed(session, failure)
+    failed(session, owner, failure)
   end
   local unused
   options.check_used(owner, function(text) unused = unused or text end)

@@ -28,11 +28,17 @@ function Session:open()
   if not inner or (inner.closed and self.is_default) then
     inner = core.session(self.settings)
     self.core = inner
+    self:set_budget(self.settings.script_time, self.settings.script_memory)
     self.attached, self.exits, self.aggregations = {}, {}, {}
     self:close_at_end()
   end
   return inner
 end
+
+local own_sources = debug.getinfo(1, "S").source:match("^.*/") or "@lunette/"
+
+--- What a callback of a script may take: a time, or nil, and all scripts together: a size, or nil.
+function Session:set_budget(time, memory) core.budget(self.core, time, memory, own_sources) end
 
 -- ---- what the API's functions do; `owner` is the script that calls, or nil ----
 local calls = {}
@@ -412,7 +418,7 @@ function Session:run_exits(owner)
     local entry = self.exits[at]
     if entry and (not owner or entry.owner == owner) then
       table.remove(self.exits, at)
-      local good, problem = xpcall(entry.callback, explain)
+      local good, problem = self.core:call_callback(entry.callback, explain)
       if not good then
         failures = failures + 1
         self.core:message(problem)
@@ -492,7 +498,7 @@ function sessions.adopt(inner)
   return session
 end
 
-local setting_names = { "output", "stack", "max_memory", "limits", "message", "strict" }
+local setting_names = { "output", "stack", "max_memory", "limits", "message", "strict", "script_time", "script_memory" }
 
 local expected = {
   output = "a path, \"stdout\", \"stderr\" or a descriptor",

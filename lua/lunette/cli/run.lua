@@ -36,6 +36,7 @@ end
 -- added to the list `entries`, if there is one: { owner=, where=, compiled=, factories= }.
 function run.open(core_session, request, entries)
   local opened = sessions.adopt(core_session)
+  opened:set_budget(request.script_time, request.script_memory)
   opened.entries = entries
   opened.default_where = request.where
   opened.folders = request.folders

@@ -146,7 +146,7 @@ function Prompt:pause(title, call)
   self.stops:clear()
   self.standing, self.call = true, call
   self:say("%s", title)
-  self:stand()
+  self.session.core:without_budget(self.stand, self) -- whoever types takes what time he likes
   self.standing, self.call = false, nil
 end
 
