@@ -102,6 +102,43 @@ describe("the average", function()
   end)
 end)
 
+describe("listener", function()
+  it("shows calls with values, nested, and who made the outermost", function()
+    local result = command.run(folder .. "listener", { "parse_*", folder .. "calculator.wasm", "2*3" })
+    assert.same({ 0, "6\n" }, { result.status, result.stdout })
+    assert.equal([[
+listening to 4 functions
+in main:
+parse_sum()
+  parse_product()
+    parse_factor()
+      parse_number()
+        = 2
+      = 2
+    parse_factor()
+      parse_number()
+        = 3
+      = 3
+    = 6
+  = 6
+6 calls, 0 failed
+]], result.stderr)
+  end)
+
+  it("shows where a failure was, once", function()
+    local result = command.run(folder .. "listener", { "*average", folder .. "average.wasm", "/" })
+    assert.equal(134, result.status)
+    assert.is_truthy(result.stderr:find("\n  ! trap: integer divide by zero\n    at average 0x%x+\n    at print_group 0x"))
+    assert.is_truthy(result.stderr:find("\nlistener: trap: integer divide by zero\n1 calls, 1 failed\n$"))
+  end)
+
+  it("refuses a pattern that is none", function()
+    local result = command.run(folder .. "listener", { "[", folder .. "average.wasm" })
+    assert.same({ 64, "" }, { result.status, result.stdout })
+    assert.is_truthy(result.stderr:find("^listener: usage: "))
+  end)
+end)
+
 describe("embed", function()
   it("runs a guest from C and counts its calls with a listener in C", function()
     local result = command.run(folder .. "embed", { folder .. "sort.wasm", "5", "2", "8", "1" })

@@ -4,31 +4,29 @@
 
 local command = require("spec.support.command")
 local files = require("spec.support.files")
+local wat = require("spec.support.wat")
 
-local program = [[
-#include <stdio.h>
-#include <lunette/lunette.h>
-int main(void) {
-  lun_store *store;
-  lun_writer *writer;
-  lun_error error = LUN_ERROR_INIT;
-  if (lun_store_create(NULL, &store, &error) != LUN_OK || lun_writer_create(NULL, &writer, &error) != LUN_OK) return 1;
-  lun_writer_destroy(writer);
-  lun_store_destroy(store);
-  puts(lun_version());
-  return 0;
-}
-]]
+-- The examples that use only the headers, as they stand.
+local examples = { "embed", "listener" }
 
 local lists = [[
 cmake_minimum_required(VERSION 3.25)
 project(outside LANGUAGES C)
+set(CMAKE_C_STANDARD 11)
 find_package(lunette 0.1 REQUIRED)
-add_executable(shared program.c)
-target_link_libraries(shared PRIVATE lunette::lunette)
-add_executable(static program.c)
-target_link_libraries(static PRIVATE lunette::lunette_static)
+foreach(name embed listener)
+  add_executable(${name} ${name}.c)
+  target_link_libraries(${name} PRIVATE lunette::lunette)
+  add_executable(${name}_static ${name}.c)
+  target_link_libraries(${name}_static PRIVATE lunette::lunette_static)
+endforeach()
 ]]
+
+local guest = [[(module
+  (import "wasi_snapshot_preview1" "proc_exit" (func $proc_exit (param i32)))
+  (memory (export "memory") 1)
+  (func $add (param i32 i32) (result i32) (i32.add (local.get 0) (local.get 1)))
+  (func (export "_start") (call $proc_exit (call $add (i32.const 3) (i32.const 4)))))]]
 
 describe("an installation", function()
   if command.sanitized then
@@ -48,6 +46,7 @@ describe("an installation", function()
     folder = files.temporary()
     prefix = folder .. "/prefix"
     run("cmake", { "--install", command.build, "--prefix", prefix })
+    files.write(folder .. "/guest.wasm", wat(guest))
   end)
 
   teardown(function() files.remove(folder.path) end)
@@ -57,25 +56,45 @@ describe("an installation", function()
     assert.is_truthy(run(prefix .. "/bin/lunette", { "version" }):match("0%.1%.0"))
   end)
 
-  it("serves a C program by pkg-config", function()
-    files.write(folder .. "/program.c", program)
+  -- What each of the two prints of the guest, and that both hand on its status.
+  local function behaves(path, name, env)
+    local args = { folder .. "/guest.wasm" }
+    if name == "listener" then table.insert(args, 1, "add") end
+    local result = command.run(path, args, { env = env })
+    assert.equal(7, result.status, result.stderr)
+    assert.equal(name == "embed" and "       1 _start\n       1 add\n       1 proc_exit\n"
+      or "listening to 1 functions\nin _start:\nadd(3, 4)\n  = 7\n1 calls, 0 failed\n", result.stderr)
+  end
+
+  it("serves the examples in C by pkg-config", function()
     local env = { PKG_CONFIG_PATH = prefix .. "/lib/pkgconfig" }
     local flags = run("pkg-config", { "--cflags", "--libs", "lunette" }, { env = env })
-    local args = { folder .. "/program.c", "-o", folder .. "/program" }
-    for flag in flags:gmatch("%S+") do args[#args + 1] = flag end
-    run("cc", args)
-    assert.equal("0.1.0\n", run(folder .. "/program", {}, { env = { LD_LIBRARY_PATH = prefix .. "/lib" } }))
+    assert.equal("0.1.0\n", run("pkg-config", { "--modversion", "lunette" }, { env = env }))
+    for _, name in ipairs(examples) do
+      local args = { "-std=c11", "-Wall", "-Wextra", "-Werror", "examples/" .. name .. ".c", "-o", folder .. "/" .. name }
+      for flag in flags:gmatch("%S+") do args[#args + 1] = flag end
+      run("cc", args)
+      behaves(folder .. "/" .. name, name, { LD_LIBRARY_PATH = prefix .. "/lib" })
+    end
   end)
 
-  it("serves a C program by find_package, shared and static", function()
+  it("serves the examples in C by find_package, shared and static", function()
     local source = folder .. "/outside"
     files.make(source)
-    files.write(source .. "/program.c", program)
+    for _, name in ipairs(examples) do files.copy("examples/" .. name .. ".c", source .. "/" .. name .. ".c") end
     files.write(source .. "/CMakeLists.txt", lists)
     run("cmake", { "-S", source, "-B", source .. "/build", "-G", "Ninja", "-DCMAKE_PREFIX_PATH=" .. prefix })
     run("cmake", { "--build", source .. "/build" })
-    assert.equal("0.1.0\n", run(source .. "/build/shared", {}))
-    assert.equal("0.1.0\n", run(source .. "/build/static", {}))
+    for _, name in ipairs(examples) do
+      behaves(source .. "/build/" .. name, name)
+      behaves(source .. "/build/" .. name .. "_static", name)
+    end
+  end)
+
+  it("has a library with its version, under which programs ask for it", function()
+    local result = run("readelf", { "-d", prefix .. "/lib/liblunette.so" })
+    assert.is_truthy(result:find("SONAME.*%[liblunette%.so%.0%]"))
+    assert.is_true(files.exists(prefix .. "/lib/liblunette.so.0") and files.exists(prefix .. "/lib/liblunette.so.0.1.0"))
   end)
 
   it("serves a Lua program by require", function()
@@ -86,9 +105,17 @@ describe("an installation", function()
     }
     local text = [[
       local lunette = require("lunette")
-      local module = lunette.module("\0asm\1\0\0\0")
-      print(type(lunette.instantiate(module)))
+      local module = lunette.module({ file = "guest.wasm" })
+      local instance = lunette.instantiate(module, { wasi = {} })
+      lunette.on("add", { after = function(call, sum) print(call.name, sum, #call:stack()) end })
+      local good, err = pcall(instance.invoke, instance, "_start")
+      print(good, err.kind, err.code)
+      local fake <close> = require("lunette").fake({ functions = { "f" } })
+      fake:eval('lunette.on("f", function() lunette.out:write("heard") end)')
+      fake:call("f")
+      print(fake.output)
     ]]
-    assert.is_truthy(run("lua5.4", { "-e", text }, { env = env, cwd = folder.path }):match("^%a+\n$"))
+    local printed = run("lua5.4", { "-e", text }, { env = env, cwd = folder.path })
+    assert.equal("add\t7\t2\nfalse\texit\t7\nheard\n", printed)
   end)
 end)

@@ -8,13 +8,16 @@
  *     … attach with a factory that gives lun_aggregate_choose's choice, and lun_aggregate_needs in its options …
  *     for (size_t i = 0; i < lun_aggregate_count(aggregate); i++) { lun_tally tally = lun_aggregate_tally(aggregate, i); … }
  *
- * An aggregation belongs to one thread at a time. It counts at before, unless it reads something that is known at the end
+ * It counts at before, unless it reads something that is known at the end
  * only (a result, a time): then at after, and where no result is read at abort, too. A call whose function has no such
  * argument, or that does not give the value (a result of a call that ends in a tail call), is not counted; nor is a NaN.
  *
  * Sums of whole times (LUN_SOURCE_ELAPSED) hold no moment twice: where the keys are facts of the function (its name, module,
  * instance, file), a call inside of another one under the same keys, as of a function that calls itself, adds to the count, the
- * mean, the extremes and the buckets, but not to the sum. Under keys that differ from call to call each call adds the whole. */
+ * mean, the extremes and the buckets, but not to the sum. Under keys that differ from call to call each call adds the whole.
+ *
+ * Threads: it belongs to one thread at a time, where it is attached its store's. It is held by whoever made it and by what it
+ * is attached to, and may outlive its store. Texts of keys, and what tallies point to, are its own. Times are nanoseconds. */
 #ifndef LUNETTE_AGGREGATE_H
 #define LUNETTE_AGGREGATE_H
 
@@ -61,6 +64,8 @@ typedef struct lun_aggregate_options {
   void *self;
 } lun_aggregate_options;
 
+/* With one hold, the caller's. The options are copied, but for `when`, which is taken. Fails with LUN_USAGE where they make no
+ * sense together, LUN_NO_MEMORY. */
 LUN_API LUN_MUST_CHECK lun_status lun_aggregate_create(const lun_aggregate_options *options, lun_aggregate **out,
                                                        lun_error *error);
 /* Gives up one hold; it lives as long as anybody has one. NULL is ignored. */
@@ -70,7 +75,7 @@ LUN_API void lun_aggregate_retain(lun_aggregate *aggregate);
 #define LUN_AGGREGATE_CLOSING 1u /* the other side of a BALANCE */
 #define LUN_AGGREGATE_LATE 2u    /* count at the end of calls: the attachment's condition is late */
 /* For a factory: the choice for this function; none where the predicate can hold for no call of it. Whoever attaches keeps a
- * hold until the attachment is released. */
+ * hold until the attachment is released. Fails with LUN_NO_MEMORY. */
 LUN_API LUN_MUST_CHECK lun_status lun_aggregate_choose(lun_aggregate *aggregate, lun_instance *instance,
                                                        const lun_definition *definition, unsigned flags, lun_choice *out,
                                                        lun_error *error);

@@ -7,7 +7,9 @@
  *
  * Tags belong to their store. An exception lives while the guest can reach it, and while somebody holds it: an error, or
  * whoever retained it. What reads as an exnref value in a slot (of params, results, a global, a table) is good until the guest
- * runs on or another exception is made; retain what shall live longer. */
+ * runs on or another exception is made; retain what shall live longer.
+ *
+ * Threads: those of the store; without a store, any one. */
 #ifndef LUNETTE_EXCEPTION_H
 #define LUNETTE_EXCEPTION_H
 
@@ -17,7 +19,8 @@
 extern "C" {
 #endif
 
-/* A tag whose exceptions carry values of these types. The types are copied. */
+/* A tag whose exceptions carry values of these types. The types are copied. Fails with LUN_USAGE where one refers to another
+ * by number, LUN_NO_MEMORY. */
 LUN_API LUN_MUST_CHECK lun_status lun_tag_create(lun_store *store, const lun_type *params, uint32_t count, lun_tag **out,
                                                  lun_error *error);
 /* Its params are what the exceptions carry; it has no results. */

@@ -3,7 +3,8 @@
  * Core specification, 4.5.4 (Instantiation), 4.5.5 (Invocation).
  *
  * All of them belong to the store. Pointers stay valid until the store is destroyed; what has been closed
- * answers with errors. */
+ * answers with errors. Lists of imports are the caller's, to be destroyed before the store.
+ * Threads: those of the store. */
 #ifndef LUNETTE_INSTANCE_H
 #define LUNETTE_INSTANCE_H
 
@@ -52,12 +53,15 @@ typedef struct lun_host_function {
                                        * where adding or creating it fails: then `self` stays the caller's */
 } lun_host_function;
 
+/* An empty list. What is added stays valid for it as long as the store; all ways to add fail with LUN_NO_MEMORY. */
 LUN_API LUN_MUST_CHECK lun_status lun_imports_create(lun_store *store, lun_imports **out, lun_error *error);
 /* Instances made from the list keep working. NULL is ignored. */
 LUN_API void lun_imports_destroy(lun_imports *imports);
+/* Fails with LUN_USAGE where the signature has a type that is none. */
 LUN_API LUN_MUST_CHECK lun_status lun_imports_add_host(lun_imports *imports, const lun_host_function *function,
                                                        lun_error *error);
-/* One thing under a name; or everything that an instance exports, under a module name. */
+/* One thing under a name; or everything that an instance exports, under a module name, which fails only for want of memory
+ * (LUN_NO_MEMORY), too: whether a module's imports fit is found out when an instance is made. The names are copied. */
 LUN_API LUN_MUST_CHECK lun_status lun_imports_add(lun_imports *imports, const char *module, const char *name, lun_extern item,
                                                   lun_error *error);
 LUN_API LUN_MUST_CHECK lun_status lun_imports_add_instance(lun_imports *imports, const char *module, lun_instance *instance,
@@ -108,7 +112,8 @@ LUN_API LUN_MUST_CHECK lun_status lun_function_invoke(lun_function *function, co
 LUN_API uint64_t lun_function_ref(lun_function *function);
 /* The function of a funcref value; NULL for null. The value must be one that this store handed out. */
 LUN_API lun_function *lun_function_of_ref(uint64_t ref);
-/* A host function that no module imports: to put into a table, or to call. */
+/* A host function that no module imports: to put into a table, or to call. Fails with LUN_USAGE where the signature has a type
+ * that is none, LUN_NO_MEMORY. */
 LUN_API LUN_MUST_CHECK lun_status lun_function_create(lun_store *store, const lun_host_function *function, lun_function **out,
                                                       lun_error *error);
 
@@ -116,8 +121,9 @@ LUN_API LUN_MUST_CHECK lun_status lun_function_create(lun_store *store, const lu
 #define LUN_PAGE 65536u
 /* Pages, at least and at most (UINT64_MAX: no maximum): up to 65536. Fails with LUN_USAGE where they are out of order,
  * LUN_EXHAUSTED over the store's limit, LUN_NO_MEMORY. */
-LUN_API LUN_MUST_CHECK lun_status lun_memory_create(lun_store *store, uint64_t min, uint64_t max, lun_memory **out, lun_error *error);
-/* The same with 64-bit addresses, up to 2^48 pages. */
+LUN_API LUN_MUST_CHECK lun_status lun_memory_create(lun_store *store, uint64_t min, uint64_t max, lun_memory **out,
+                                                    lun_error *error);
+/* The same with 64-bit addresses, up to 2^48 pages; it fails alike. */
 LUN_API LUN_MUST_CHECK lun_status lun_memory_create_64(lun_store *store, uint64_t min, uint64_t max, lun_memory **out,
                                                        lun_error *error);
 LUN_API bool lun_memory_is_64(const lun_memory *memory);    /* its addresses are i64 */
@@ -130,9 +136,11 @@ LUN_API uint8_t *lun_memory_write(lun_memory *memory, uint64_t address, uint64_t
 LUN_API uint64_t lun_memory_grow(lun_memory *memory, uint64_t pages);
 
 /* ---- tables and globals ---- */
+/* Elements, at least and at most (UINT32_MAX: no maximum), null at first. Fails with LUN_USAGE where the type is neither
+ * LUN_FUNCREF nor LUN_EXTERNREF, or they are out of order; LUN_EXHAUSTED over the store's limit; LUN_NO_MEMORY. */
 LUN_API LUN_MUST_CHECK lun_status lun_table_create(lun_store *store, lun_type type, uint32_t min, uint32_t max, lun_table **out,
                                                    lun_error *error);
-/* The same with 64-bit indexes; max: UINT64_MAX for none. */
+/* The same with 64-bit indexes; max: UINT64_MAX for none. It fails alike. */
 LUN_API LUN_MUST_CHECK lun_status lun_table_create_64(lun_store *store, lun_type type, uint64_t min, uint64_t max,
                                                       lun_table **out, lun_error *error);
 LUN_API bool lun_table_is_64(const lun_table *table);       /* its indexes are i64 */
@@ -142,11 +150,13 @@ LUN_API bool lun_table_get(const lun_table *table, uint32_t index, uint64_t *ref
 /* False: out of range, or the table is for functions of another type. */
 LUN_API bool lun_table_set(lun_table *table, uint32_t index, uint64_t ref);
 
+/* `value`: its slots, copied. Fails with LUN_USAGE where the type is one of a module's, or the value is null and must not be;
+ * LUN_NO_MEMORY. */
 LUN_API LUN_MUST_CHECK lun_status lun_global_create(lun_store *store, lun_type type, bool is_mutable, const uint64_t *value,
                                                     lun_global **out, lun_error *error);
 LUN_API lun_type lun_global_type(const lun_global *global);
 LUN_API bool lun_global_mutable(const lun_global *global);
-LUN_API const uint64_t *lun_global_get(const lun_global *global);            /* its slots */
+LUN_API const uint64_t *lun_global_get(const lun_global *global);            /* its slots, live */
 LUN_API bool lun_global_set(lun_global *global, const uint64_t *value);      /* false: immutable, or of another type */
 
 #ifdef __cplusplus

@@ -11,7 +11,11 @@
  *
  * Separate attachments nest: before in order of attachment, after and abort in reverse. The factories of one
  * attachment are told in the order given, all three events alike. Which listeners hear a call is frozen when it is
- * entered: attaching and detaching, at any time and from any callback, works from the next call on. */
+ * entered: attaching and detaching, at any time and from any callback, works from the next call on.
+ *
+ * Ownership: listeners, their `self` and the factories' contexts are the embedder's, and must live until the attachment's
+ * `release` is called (or the store is destroyed); attachments are the store's. Threads: those of the store, without exception.
+ * Units: values are slots as value.h says, times nanoseconds, offsets bytes. */
 #ifndef LUNETTE_LISTENER_H
 #define LUNETTE_LISTENER_H
 
@@ -48,15 +52,15 @@ typedef enum lun_on_error {
 
 /* Zero stands for the default. */
 typedef struct lun_attach_options {
-  const char *name;
+  const char *name;        /* of the attachment, for messages; copied */
   lun_on_error on_error;
   /* Told each failure, after the event was delivered to all. NULL: nobody is told. */
   void (*report)(void *context, lun_attachment *attachment, lun_call *call, void *self, const char *message);
   bool params;             /* keep params: lun_call_params works in after and abort */
   bool reentrant;          /* also hear calls that its own callbacks make */
   bool time;               /* take times: lun_call_time and its fellows work; two readings of the clock per event */
-  /* Hear those calls alone for which it holds; NULL: all. It is copied; its wheres and its predicate must outlive the attachment
-   * (until release). What it has to know of a call (params, time) is asked for by itself. */
+  /* Hear those calls alone for which it holds; NULL: all. It is copied; its wheres and its predicate must outlive the
+   * attachment (until release). What it has to know of a call (params, time) is asked for by itself. */
   const lun_condition *condition;
   lun_instance *instance;  /* only this one; NULL: all */
   /* Once, when nothing of the attachment can be called any more. */
@@ -67,7 +71,7 @@ typedef struct lun_attach_options {
  * not called). While the guest runs a function can have at most 112 listeners; at rest any number. */
 LUN_API LUN_MUST_CHECK lun_status lun_store_attach(lun_store *store, lun_factory factory, void *context,
                                                    const lun_attach_options *options, lun_attachment **out, lun_error *error);
-/* Several factories as one attachment. */
+/* Several factories as one attachment; the list is copied. It fails alike, with LUN_NO_MEMORY. */
 typedef struct lun_factory_entry {
   lun_factory factory;
   void *context;
@@ -89,16 +93,16 @@ LUN_API uint64_t lun_attachment_muted(const lun_attachment *attachment);     /* 
 /* The innermost call whose callback, a listener's or a host function's, is at work; at a safepoint the call that stands there,
  * with no id and no data. NULL: there is none. */
 LUN_API lun_call *lun_store_call(lun_store *store);
-LUN_API uint64_t lun_call_id(const lun_call *call);          /* unique and increasing in the store; 0 in an unlistened host call */
+LUN_API uint64_t lun_call_id(const lun_call *call); /* unique and increasing in the store; 0 in an unlistened host call */
 LUN_API uint64_t lun_call_parent_id(const lun_call *call);   /* nearest enclosing call the same attachment heard; 0: none */
 /* Tail calls: a call that ends in one gets its after first, with no results (NULL) and the callee's definition here; the
  * callee's own call knows the id of the call whose place it took, if that was listened to. NULL and 0 otherwise. */
 LUN_API const lun_definition *lun_call_tail(const lun_call *call);
 LUN_API uint64_t lun_call_tail_of(const lun_call *call);
-LUN_API uint32_t lun_call_depth(const lun_call *call);       /* wasm and host frames below this one, up to the outermost entry */
+LUN_API uint32_t lun_call_depth(const lun_call *call);   /* wasm and host frames below this one, up to the outermost entry */
 LUN_API const lun_definition *lun_call_definition(const lun_call *call);
 LUN_API lun_function *lun_call_function(const lun_call *call);
-LUN_API lun_instance *lun_call_instance(const lun_call *call);  /* the callee's; of a host function the importing one, or NULL */
+LUN_API lun_instance *lun_call_instance(const lun_call *call); /* the callee's; of a host function the importing one, or NULL */
 LUN_API lun_store *lun_call_store(const lun_call *call);
 /* Memory 0 of lun_call_instance, or NULL. */
 LUN_API lun_memory *lun_call_memory(const lun_call *call);

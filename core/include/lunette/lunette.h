@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* All of the door. Each header can be included alone. */
+/* All of the door. Each header can be included alone, in C11 and in C++; its first comment says who owns what, and on which
+ * threads it may be used. Threads: lun_version is for any. */
 #ifndef LUNETTE_LUNETTE_H
 #define LUNETTE_LUNETTE_H
 

@@ -2,7 +2,8 @@
 /* Modules and the definitions of their functions: what a file says, before anything is live.
  *
  * A module is decoded and validated whole when it is made; nothing of it changes afterwards.
- * Definitions and all strings belong to their module (of a host function: to its store). */
+ * Definitions and all strings belong to their module (of a host function: to its store).
+ * Threads: those of the store that it was made in. Offsets and sizes are bytes. */
 #ifndef LUNETTE_MODULE_H
 #define LUNETTE_MODULE_H
 

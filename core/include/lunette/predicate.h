@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* Questions about a call that are answered in C: what its values are, whether a predicate holds for it, and the conditions
- * under which an attachment hears it. All of them belong to one thread at a time.
+ * under which an attachment hears it.
+ *
+ * Threads: all of them belong to one at a time. Predicates are the caller's until something takes them.
  *
  *     lun_reading size = { .source = LUN_SOURCE_ARG };                    the first argument
  *     lun_datum limit = { LUN_DATUM_INTEGER, { .integer = 1024 } };
@@ -61,7 +63,7 @@ typedef enum lun_comparison {
   LUN_COMPARE_GT, LUN_COMPARE_GE, LUN_COMPARE_LT, LUN_COMPARE_LE, LUN_COMPARE_EQ, LUN_COMPARE_NE,
   LUN_COMPARE_BETWEEN,     /* from right[0] to right[1], both included */
   LUN_COMPARE_HAS,         /* all bits of the integer are set */
-  LUN_COMPARE_GLOB         /* a text matches; of LUN_SOURCE_CALLER any of the caller's names, by any pattern of <lunette/where.h> */
+  LUN_COMPARE_GLOB         /* a text matches; of LUN_SOURCE_CALLER any of the caller's names, by any pattern of where.h */
 } lun_comparison;
 
 /* False for every call that does not give the value. `right` is one datum, with BETWEEN two; it is copied. LUN_USAGE: a kind
@@ -69,8 +71,8 @@ typedef enum lun_comparison {
 LUN_API LUN_MUST_CHECK lun_status lun_predicate_compare(const lun_reading *reading, lun_comparison comparison,
                                                         const lun_datum *right, lun_predicate **out, lun_error *error);
 /* Both take what they are given, also when they fail. */
-LUN_API LUN_MUST_CHECK lun_status lun_predicate_join(lun_predicate *left, lun_predicate *right, bool either, lun_predicate **out,
-                                                     lun_error *error);
+LUN_API LUN_MUST_CHECK lun_status lun_predicate_join(lun_predicate *left, lun_predicate *right, bool either,
+                                                     lun_predicate **out, lun_error *error);
 LUN_API LUN_MUST_CHECK lun_status lun_predicate_not(lun_predicate *predicate, lun_predicate **out, lun_error *error);
 LUN_API void lun_predicate_destroy(lun_predicate *predicate);  /* NULL is ignored */
 

@@ -4,7 +4,9 @@
  *
  * A lun_stack is a borrowed view: a value of the caller's, restartable by taking it again, valid inside the callback
  * that it was taken in. A lun_snapshot is an owned copy of the frames: valid until it or its store is destroyed, also
- * after the callback and after the instances are closed. It costs nothing until asked for. */
+ * after the callback and after the instances are closed. It costs nothing until asked for.
+ *
+ * Threads: those of the store. Definitions, instances and functions of frames belong to the store. */
 #ifndef LUNETTE_STACK_H
 #define LUNETTE_STACK_H
 
@@ -63,7 +65,8 @@ LUN_API uint32_t lun_snapshot_gap(const lun_snapshot *snapshot);
 LUN_API uint64_t lun_call_stack_id(const lun_call *call);
 /* The stack of an id, without the innermost frame's offset. NULL: there is no such id, or no memory. */
 LUN_API lun_snapshot *lun_store_stack_of(lun_store *store, uint64_t id);
-/* How many bytes the stacks of a store may take, default 1 GiB (more than 20 million stacks). What is there already stays. */
+/* How many bytes the stacks of a store may take, default 1 GiB (more than 20 million stacks). What is there already stays.
+ * Fails with LUN_NO_MEMORY. */
 LUN_API LUN_MUST_CHECK lun_status lun_store_stack_budget(lun_store *store, uint64_t bytes, lun_error *error);
 typedef struct lun_stack_report {
   uint64_t stacks;   /* ids given */

@@ -5,7 +5,10 @@
  * through `out` parameters, which are left NULL (or zero) on failure. The first error wins: a function that
  * is handed a lun_error which already holds one leaves it as it is.
  *
- * One table (core/base/status.c) gives each status its name and the exit status of the command. */
+ * One table (core/base/status.c) gives each status its name and the exit status of the command.
+ *
+ * Threads: any; an error itself belongs to one at a time, and where it has a stack or an exception, to their store's. Texts
+ * that are returned are constants. */
 #ifndef LUNETTE_STATUS_H
 #define LUNETTE_STATUS_H
 

@@ -90,7 +90,8 @@ LUN_API void lun_store_clock_go(lun_store *store, uint64_t stopped);
  * lun_store_interrupt, lun_store_expire and lun_store_poke write to. */
 typedef lun_status (*lun_wait)(void *self, struct pollfd *fds, size_t count, int64_t timeout_ns, lun_error *error);
 LUN_API void lun_store_on_wait(lun_store *store, lun_wait wait, void *self);
-/* Waits as above; for host functions. */
+/* Waits as above; for host functions. Fails with what ends the run, which the host function hands on: LUN_INTERRUPTED,
+ * LUN_TIMEOUT, … */
 LUN_API LUN_MUST_CHECK lun_status lun_store_wait(lun_store *store, struct pollfd *fds, size_t count, int64_t timeout_ns,
                                                  lun_error *error);
 

@@ -10,7 +10,9 @@
  * an exception that the innermost invoke_NAME catches: it puts the guest's stack pointer back (stackSave and stackRestore, or
  * emscripten_stack_get_current and _emscripten_stack_restore, as far as they are exported) and says setThrew(1, 0). All calls
  * between are told abort, with kind exception; invoke_NAME itself is told after. Where setThrew is not exported the exception
- * goes on. */
+ * goes on.
+ *
+ * Threads: those of the store. What is added belongs to the list, and lives as long as the store needs it. */
 #ifndef LUNETTE_TOOLCHAIN_H
 #define LUNETTE_TOOLCHAIN_H
 
@@ -30,7 +32,7 @@ typedef struct lun_toolchain_options {
 
 /* Adds those of the functions above that the module imports with the types above. What comes later in the list wins: call
  * this first, and anybody else's function of the same name stands before it. One list serves one instance (its getTempRet0).
- * `options` may be NULL. */
+ * `options` may be NULL. Fails with LUN_NO_MEMORY. */
 LUN_API LUN_MUST_CHECK lun_status lun_toolchain_import(const lun_module *module, const lun_toolchain_options *options,
                                                        lun_imports *imports, lun_error *error);
 

@@ -2,7 +2,9 @@
 /* Value types and values.
  *
  * A value crosses the door in 64-bit slots: i32 and f32 zero-extended in one, i64 and f64 in one, v128 in two
- * (low half first), references in one (0 is null; otherwise opaque). Core specification, 2.3 (Types). */
+ * (low half first), references in one (0 is null; otherwise opaque). Core specification, 2.3 (Types).
+ *
+ * Threads: any. Texts that are returned are constants, but for those that are written into a buffer. */
 #ifndef LUNETTE_VALUE_H
 #define LUNETTE_VALUE_H
 

@@ -9,7 +9,7 @@
  * What may block (a read from a terminal, pipe or socket, a write to a full one, poll_oneoff) waits in lun_store_wait, and so
  * ends when the run is interrupted or its time is over.
  *
- * One lun_wasi serves one instance, on its store's thread. It belongs to the caller and must outlive the store. */
+ * Threads: that of the store. One lun_wasi serves one instance; it belongs to the caller and must outlive the store. */
 #ifndef LUNETTE_WASI_H
 #define LUNETTE_WASI_H
 
@@ -35,8 +35,10 @@ typedef struct lun_wasi_options {
   bool inherit_env;             /* and the variables of this process whose names are not among them */
   const lun_wasi_dir *dirs;     /* preopened as descriptors 3, 4, … */
   size_t dir_count;
-  const int *sockets;           /* handed to the guest as the descriptors behind the folders, in order. Taken: closed when the guest or lun_wasi_destroy */
-  size_t socket_count;          /* closes them (not where lun_wasi_create fails), and set to non-blocking */
+  /* Handed to the guest as the descriptors behind the folders, in order. Taken: closed when the guest or lun_wasi_destroy
+   * closes them (not where lun_wasi_create fails), and set to non-blocking. */
+  const int *sockets;
+  size_t socket_count;
   int stdio[3];                 /* descriptors for the guest's 0, 1, 2; they stay the caller's. Negative: closed */
   /* Before the guest writes to stdio[1] or stdio[2], under whatever number of its own; `fd` is 1 or 2. To write what came
    * earlier, in order. May be NULL. */
@@ -60,7 +62,7 @@ LUN_API bool lun_wasi_address(int fd, char *text, size_t room);
 
 /* Fails with LUN_NO_INPUT where a folder cannot be opened (the message names it), LUN_NO_MEMORY. */
 LUN_API LUN_MUST_CHECK lun_status lun_wasi_create(const lun_wasi_options *options, lun_wasi **out, lun_error *error);
-/* Adds the functions of both modules to the list. */
+/* Adds the functions of both modules to the list. Fails with LUN_NO_MEMORY. */
 LUN_API LUN_MUST_CHECK lun_status lun_wasi_import(lun_wasi *wasi, lun_imports *imports, lun_error *error);
 /* Closes what the guest left open. NULL is ignored. */
 LUN_API void lun_wasi_destroy(lun_wasi *wasi);

@@ -17,7 +17,7 @@
  * what any of them includes, less what any excludes, in whatever order they stand; exclusions alone exclude from all.
  * A comma means nothing: names have commas.
  *
- * A where belongs to whoever made it and never changes: any thread may ask it. */
+ * Threads: a where belongs to whoever made it and never changes; any thread may ask it. */
 #ifndef LUNETTE_WHERE_H
 #define LUNETTE_WHERE_H
 
