@@ -41,7 +41,7 @@ static int run_part(const char *part, const Options *options, const char *path, 
   State state = { NULL };
   lun_status status = lun_store_create(NULL, &store, &error);
   if (status == LUN_OK && path) status = guest_module(store, path, &module, &error);
-  binding_loan loan = { .store = store };
+  binding_loan loan = { .store = store, .unsafe = options->unsafe };
   int exit_status = 0;
   if (status == LUN_OK && state_open(&state, &loan, &error) == LUN_OK) {
     Request request = { .topic = topic, .options = options, .module = module };

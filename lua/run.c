@@ -236,8 +236,8 @@ static lun_status open_output(Run *run) {
 /* The exit status where a script stopped everything; that has been said. */
 static int load_scripts(Run *run) {
   binding_loan loan = {
-    .store = run->store, .writer = run->writer, .output = run->output, .strict = run->options->strict, .message = on_message, .self = run,
-    .pause_asked = &run->pause_asked,
+    .store = run->store, .writer = run->writer, .output = run->output, .strict = run->options->strict,
+    .unsafe = run->options->unsafe, .message = on_message, .self = run, .pause_asked = &run->pause_asked,
   };
   run->terminal = terminal_create(run->store);
   if (!run->terminal) {

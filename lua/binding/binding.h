@@ -39,6 +39,7 @@ typedef struct binding_loan {
   lun_writer *writer;           /* watches the script loop; NULL: there is none */
   lun_output *output;           /* print, lunette.out; NULL: they are dropped */
   bool strict;                  /* on_error defaults to "stop"; a where that matches nothing is an error */
+  bool unsafe;                  /* scripts may intercept calls, and write into memories, globals and tables */
   /* Told each message about a listener that failed, a where that matches nothing …: lines without "lunette: " and without
    * a newline at the end. NULL: to stderr, after what the output holds. */
   void (*message)(void *self, const char *text, size_t size);

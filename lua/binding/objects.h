@@ -91,7 +91,7 @@ struct Session {
   lun_store *store;
   lun_writer *writer;
   lun_output *output;
-  bool is_loan, closed, strict, writer_failed;
+  bool is_loan, closed, strict, unsafe, writer_failed;
   void (*message)(void *self, const char *text, size_t size);
   void *message_self;
   _Atomic bool *pause_asked; /* of a loan: may be NULL */
@@ -142,8 +142,8 @@ int session_anchor(lua_State *L, Session *session);
 void session_unanchor(Session *session, int anchor);
 /* One line or more, without "lunette: ". Never raises. */
 void session_message(Session *session, const char *text);
-/* Whether guest memory, globals and tables may be written now: by host functions, and by a program of one's own. Raises
- * where not. */
+/* Whether guest memory, globals and tables may be written now: by host functions, by a program of one's own, and by all with
+ * `unsafe`. Raises where not. */
 void session_check_write(lua_State *L, Session *session, const char *what);
 /* Makes session->writer where there is none. False: it cannot be made. */
 bool session_open_writer(Session *session, lun_error *error);

@@ -173,7 +173,9 @@ int core_session(lua_State *L) {
   }
   lua_getfield(L, 1, "strict");
   session->strict = lua_toboolean(L, -1);
-  lua_pop(L, 1);
+  lua_getfield(L, 1, "unsafe");
+  session->unsafe = lua_toboolean(L, -1);
+  lua_pop(L, 2);
   if (lun_store_create(&options, &session->store, &error) != LUN_OK) return error_raise(L, session, &error);
   session->closed = false;
   return 1;
@@ -186,6 +188,7 @@ void binding_adopt(lua_State *L, const binding_loan *loan) {
   session->writer = loan->writer;
   session->output = loan->output;
   session->strict = loan->strict;
+  session->unsafe = loan->unsafe;
   session->message = loan->message;
   session->message_self = loan->self;
   session->pause_asked = loan->pause_asked;
@@ -349,10 +352,11 @@ bool session_write(Session *session, const void *bytes, size_t size, lun_error *
 }
 
 void session_check_write(lua_State *L, Session *session, const char *what) {
-  if (session->context == CONTEXT_HOST || (session->context == CONTEXT_PROGRAM && !session->is_loan)) return;
-  luaL_error(L, session->context == CONTEXT_LISTENER ? "listeners observe: %s is not theirs to change"
-                                                     : "%s can't be changed from a script, only by a host function",
-             what);
+  if (session->unsafe || session->context == CONTEXT_HOST) return;
+  if (session->context == CONTEXT_PROGRAM && !session->is_loan) return;
+  luaL_error(L, session->context == CONTEXT_LISTENER ? "listeners observe: %s is not theirs to change, unless with %s"
+                                                     : "%s can't be changed from a script without %s, only by a host function",
+             what, session->is_loan ? "--unsafe" : "lunette.session{unsafe=true}");
 }
 
 /* ---- the class ---- */
@@ -363,6 +367,11 @@ static int session_get_closed(lua_State *L) {
 
 static int session_get_strict(lua_State *L) {
   lua_pushboolean(L, ((Session *)object_check_closed(L, 1, &session_class))->strict);
+  return 1;
+}
+
+static int session_get_unsafe(lua_State *L) {
+  lua_pushboolean(L, ((Session *)object_check_closed(L, 1, &session_class))->unsafe);
   return 1;
 }
 
@@ -452,6 +461,7 @@ static int session_get_loop_failures(lua_State *L) {
 static const Field fields[] = {
   { "closed", session_get_closed, NULL },       { "strict", session_get_strict, NULL },
   { "instances", session_get_instances, NULL }, { "is_loan", session_get_is_loan, NULL },
+  { "unsafe", session_get_unsafe, NULL },
   { "loop_failures", session_get_loop_failures, NULL },
   { NULL, NULL, NULL },
 };

@@ -23,8 +23,9 @@ api.rows = {
   { "lunette.global", "({type=, value=, mutable=}) -> global", "a global of its own, for lunette.host" },
   { "lunette.tag", "({params={…}}) -> tag", "a tag of its own for exceptions that carry such values, for lunette.host" },
   { "lunette.session",
-    "([{output=, stack=, max_memory=, limits=, message=, strict=, script_time=, script_memory=}]) -> lunette",
-    "a further session: a store, an output and this API of its own; script_time=\"50ms\": what one callback may take, "
+    "([{output=, stack=, max_memory=, limits=, message=, strict=, unsafe=, script_time=, script_memory=}]) -> lunette",
+    "a further session: a store, an output and this API of its own; unsafe=true: its listeners may change the guest; "
+      .. "script_time=\"50ms\": what one callback may take, "
       .. "script_memory=\"8M\": what the callbacks may make of Lua's memory grow by" },
   { "lunette.fuel", "([left]) -> left", "how many instructions are left to guests made with limits={fuel=N}; sets it" },
   { "lunette.close", "()", "frees the session with all that it holds" },
@@ -197,7 +198,7 @@ api.rows = {
   { "memory:find", "(string [, from]) -> addr | nil", "where the bytes stand first" },
   { "memory:size", "() -> integer", "in bytes" },
   { "memory.address", "string", "\"i32\" or \"i64\": the type of its addresses" },
-  { "memory:write", "(addr, string)", "for host functions and programs; listeners observe" },
+  { "memory:write", "(addr, string)", "for host functions and programs; for listeners with --unsafe" },
   -- global, table
   { "global.value", "value", "what it holds; can be set where memory can be written" },
   { "global.type", "string", "its type's name" },

@@ -498,7 +498,9 @@ function sessions.adopt(inner)
   return session
 end
 
-local setting_names = { "output", "stack", "max_memory", "limits", "message", "strict", "script_time", "script_memory" }
+local setting_names = {
+  "output", "stack", "max_memory", "limits", "message", "strict", "unsafe", "script_time", "script_memory",
+}
 
 local expected = {
   output = "a path, \"stdout\", \"stderr\" or a descriptor",

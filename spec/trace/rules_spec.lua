@@ -808,6 +808,19 @@ describe("R11 read-only", function()
     for i = 1, 3 do assert.is_truthy(problems[i]:find("listeners observe", 1, true), problems[i]) end
     assert.equal(1, app.instance:global("g").value)
   end)
+
+  it("lets a listener of an unsafe session write guest memory, globals and tables", function()
+    local app = guest.open([[(module (memory (export "m") 1) (global (export "g") (mut i32) (i32.const 1))
+      (table (export "t") 1 funcref) (elem (i32.const 0) $f)
+      (func $f (export "f") (result i32) (i32.add (i32.load8_u (i32.const 0)) (global.get 0))))]], { session = { unsafe = true } })
+    app.lunette.on("f", function(call)
+      call.memory:write(0, "A")
+      call.instance:global("g").value = 2
+      call.instance:table("t")[0] = nil
+    end)
+    assert.equal(67, app.instance:invoke("f"))
+    assert.is_nil(app.instance:table("t")[0])
+  end)
 end)
 
 describe("R12 the stack", function()
