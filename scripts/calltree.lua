@@ -3,7 +3,8 @@
 --
 -- A call that makes no calls of its own is one line, name(arguments) = results; others open with { and close with
 -- } = results. Where a call does not return, "! kind: why" stands in place of its results; where it ends in a tail call,
--- "-> name" of the function that takes its place. {...} holds calls deeper than `depth`.
+-- "-> name" of the function that takes its place. {...} holds calls deeper than `depth`. [intercepted: what] marks a call that
+-- lunette.intercept has changed.
 
 local depth = lunette.options({ depth = { default = 100, min = 0, help = "how many levels are shown" } }).depth
 
@@ -50,6 +51,12 @@ local function show(value, kind)
   return type(value) == "string" and '"' .. one_line(value) .. '"' or tostring(value)
 end
 
+-- What is behind the results of a call that somebody intercepts.
+local function mark(call)
+  local what = call.intercepted
+  return what and (what == "unchanged" and " [intercepted]" or " [intercepted: " .. what .. "]") or ""
+end
+
 -- values → text, by a format made once: "(a=%d, b=%g)".
 local function texter(opening, types, names, closing)
   local parts, all_plain = {}, true
@@ -90,12 +97,12 @@ lunette.factory(function(definition)
     after = function(call, ...)
       if level <= depth then
         local tail = select("#", ...) == 0 and call.tail
-        close(tail and " -> " .. one_line(tail.name) or results_text(...))
+        close((tail and " -> " .. one_line(tail.name) or results_text(...)) .. mark(call))
       end
       level = level - 1
     end,
-    abort = function(_, err)
-      if level <= depth then close(failure(err)) end
+    abort = function(call, err)
+      if level <= depth then close(failure(err) .. mark(call)) end
       level = level - 1
     end,
   }

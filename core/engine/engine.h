@@ -6,7 +6,7 @@
  *
  *     fp[-2-k .. -3]  params 0..n-1, on return results 0..r-1        k = max(n, r), in slots
  *     fp[-2]          the caller's fp
- *     fp[-1]          return word: an address in the caller's code, or after_word, bridge_word, exit_word
+ *     fp[-1]          return word: an address in the caller's code, exit_word, or a patched word (after_word, …)
  *     fp[0 ..]        locals, then one fixed slot per height of the operand stack
  *
  * The caller's outgoing operands are the callee's params: calls copy nothing. The word before a return point is the
@@ -14,8 +14,8 @@
  * zero-extended slot.
  *
  * Beside it each store has one *side stack* of records: a listened call, a cross-instance bridge, a host function at
- * work, a run's mark. A return word of after_word, bridge_word or exit_word means: the true word is in the topmost
- * record of this frame. Walking and unwinding read both stacks downwards together (walk.c). */
+ * work, an intercepted call, a run's mark. A patched return word means: the true word is in the topmost record of this
+ * frame, or in one below it. Walking and unwinding read both stacks downwards together (walk.c). */
 #ifndef LUN_ENGINE_H
 #define LUN_ENGINE_H
 
@@ -65,10 +65,13 @@ union Word {
       Slot *cell;           /* global.get, global.set: b is not there; the slot stands in the next word */
     };
   };
-  struct { Function *owner; uint32_t delta, offset; };  /* call record: delta from the caller's fp to the callee's */
+  /* Call record: delta from the caller's fp to the callee's; of a tail call TAIL_RECORD and the slot of the arguments. */
+  struct { Function *owner; uint32_t delta, offset; };
   struct { void *p0, *p1; };
   uint64_t k[2];
 };
+
+#define TAIL_RECORD 0x80000000u
 
 /* A function type, one per store and shape: types are equal where the pointers are. */
 typedef struct Type {
@@ -95,8 +98,9 @@ struct lun_function {
   uint32_t frame_slots;     /* from fp up; UINT32_MAX until it is translated: no stack has the room */
   uint32_t local_slots;     /* to be zeroed at entry */
   const Memory *memory;     /* memory 0 of its instance, or memory_none: what handlers load */
-  Handler kept;             /* the handler that enter_traced stands before; NULL: not listened to */
+  Handler kept;             /* the handler that enter_traced or another one stands before; NULL: not listened to */
   Listening *set;           /* who listens; NULL with kept NULL */
+  Listening *intercepts;    /* who intercepts, likewise */
   const Definition *definition;
   struct HostEntry *host;   /* a host function's registration */
   Store *store;
@@ -181,8 +185,9 @@ struct lun_instance {
 };
 
 /* ---- the side stack ---- */
-typedef enum RecordKind { RECORD_CALL, RECORD_BRIDGE, RECORD_HOST, RECORD_SAFEPOINT, RECORD_MARK } RecordKind;
-typedef enum Phase { PHASE_NONE, PHASE_BEFORE, PHASE_AFTER, PHASE_ABORT, PHASE_HOST } Phase;
+typedef enum RecordKind { RECORD_CALL, RECORD_BRIDGE, RECORD_HOST, RECORD_SAFEPOINT, RECORD_MARK, RECORD_INTERCEPT } RecordKind;
+/* INTERCEPTED: the callee has returned or failed, and its interceptors go on: its params and locals are gone. */
+typedef enum Phase { PHASE_NONE, PHASE_BEFORE, PHASE_AFTER, PHASE_ABORT, PHASE_HOST, PHASE_INTERCEPTED } Phase;
 
 /* A listener as handlers call it. */
 typedef struct Ear {
@@ -211,30 +216,31 @@ typedef struct Hearing {
 struct lun_call {
   Record *prev;             /* further out */
   Slot *fp;                 /* of the frame it belongs to (MARK: of the outermost frame of the run) */
-  const Word *ret;          /* CALL, BRIDGE: the true return word */
+  const Word *ret;          /* CALL, BRIDGE, INTERCEPT: the true return word; MARK: of a frame that was there before its run
+                             * (frame_run), else NULL */
   uint8_t kind, phase;
   union {
     uint8_t entry;          /* MARK: lun_entry; EXPORT stands for FUNCTION, too (lun_call_entry) */
-    uint8_t flags;          /* CALL: RECORD_…, trace's */
+    uint8_t flags;          /* CALL: RECORD_…, INTERCEPT: what was replaced; trace's */
   };
   bool failed;              /* a callback of this event said lun_call_fail */
   uint32_t depth;           /* CALL, HOST: 0 = not known yet, else depth + 1 */
   uint64_t serial;          /* not 0: borrowed stacks taken in the callback at work carry it */
-  Function *function;       /* CALL, HOST: the callee; SAFEPOINT: whose frame was stopped, there or at a grow */
+  Function *function;       /* CALL, HOST, INTERCEPT: the callee; SAFEPOINT: whose frame was stopped, there or at a grow */
   union {
-    Listening *set;         /* CALL: the listeners, frozen */
+    Listening *set;         /* CALL: the listeners, frozen; INTERCEPT: the interceptors */
     Instance *instance;     /* BRIDGE: the caller's */
     Record *outer;          /* MARK: of the run further out */
   };
-  uint64_t id;              /* CALL */
+  uint64_t id;              /* CALL; INTERCEPT: slots at `params` */
   uint64_t tail_of;         /* CALL: id of the call that ended in a tail call of this one, or 0 */
   union {
     const Definition *tail; /* CALL in after: the callee of the tail call that ended it, or NULL */
     uint32_t node;          /* CALL with RECORD_NODE: of its stack (trace's) */
   };
-  Slot *params;             /* CALL: saved, or NULL */
-  uint32_t current;         /* CALL: the listener at work */
-  uint32_t offset;          /* CALL in abort, SAFEPOINT: where this frame stands; UINT32_MAX: unknown */
+  Slot *params;             /* CALL: saved, or NULL; INTERCEPT: values, saved and to come */
+  uint32_t current;         /* CALL, INTERCEPT: the listener at work */
+  uint32_t offset;          /* CALL in abort, INTERCEPT, SAFEPOINT: where this frame stands, or stood; UINT32_MAX: unknown */
   Hearing hearings[];       /* CALL: one per listener of the set, then trace's times, then the saved params */
 };
 
@@ -245,6 +251,10 @@ typedef struct Growth {
   Table *table;
   uint64_t old, delta, result;  /* result: the old size, or UINT64_MAX */
 } Growth;
+
+/* How a call goes on that was intercepted. REFUSED: no room for it, the frame is as it was. RETURNS: the results are in their
+ * place, the frame is over. FAILED: store->outcome, error and point tell. */
+typedef enum Passage { PASSAGE_GOES_ON, PASSAGE_RETURNS, PASSAGE_FAILED, PASSAGE_REFUSED } Passage;
 
 /* What trace gives to the engine: the engine never learns who listens. */
 typedef struct TraceHooks {
@@ -259,6 +269,11 @@ typedef struct TraceHooks {
   void (*abort)(Store *store, Record *record, const lun_error *error);
   void (*failed)(Store *store, Record *record);   /* the one listener that a handler called has failed */
   void (*drop)(Listening *set);                   /* its last holder is gone */
+  /* Asks those who intercept the function; where the call goes on, its listeners have been told. */
+  Passage (*intercept)(Store *store, Function *function, Slot *fp);
+  /* The callee of such a call has returned: asks about its results, tells after, pops the records; gives the last, popped. */
+  Record *(*intercepted)(Store *store, Slot *results);
+  void (*intercept_over)(Store *store, Record *record);  /* the call has failed: the engine pops it */
   bool (*wants_stack)(Store *store);     /* somebody may ask the error for its stack */
   lun_status (*instance_made)(Store *store, Instance *instance, lun_error *error);
   void (*instance_live)(Store *store, Instance *instance);
@@ -359,11 +374,15 @@ typedef struct HostEntry {
 } HostEntry;
 
 /* ---- run.c: the handlers ---- */
-/* What may stand in a frame in place of its return word: each has a call record of nobody's in front, like any. */
-extern const Word special_words[6];
+/* What may stand in a frame in place of its return word: each has a call record of nobody's in front, like any. From
+ * after_word on they are patched: they stand for the true one. A listened call ends; a bridge; an intercepted call; the end of
+ * a frame_run. */
+extern const Word special_words[10];
 #define exit_word (&special_words[1])
 #define after_word (&special_words[3])
 #define bridge_word (&special_words[5])
+#define intercept_word (&special_words[7])
+#define proceed_word (&special_words[9])
 /* Whether ret is one of the words first to last: their order serves walks. */
 static inline bool is_special(const Word *ret, size_t first, size_t last) {
   return (uintptr_t)ret - (uintptr_t)&special_words[first] <= (last - first) * sizeof *ret;
@@ -373,7 +392,8 @@ Handler handler_of(int code);        /* of code.h's enum Code */
 void run_code(Store *store, Function *function, Slot *fp);
 extern const Handler handler_enter_counted, handler_host_counted;  /* of instances with a max_depth */
 extern const Handler handler_translate, handler_host, handler_enter, handler_enter0, handler_enter_traced,
-                     handler_enter_light, handler_enter_light_counted, handler_enter_heard, handler_closed;
+                     handler_enter_light, handler_enter_light_counted, handler_enter_heard, handler_enter_intercepted,
+                     handler_closed;
 
 /* ---- translate.c ---- */
 /* Makes the function's code; sets frame_slots and the entry (or kept) handler. */
@@ -397,6 +417,11 @@ uint32_t body_offset(const Definition *definition);
 
 /* ---- invoke.c: entering and leaving the guest ---- */
 LUN_MUST_CHECK lun_status invoke(Function *function, const Slot *params, Slot *results, lun_entry entry, lun_error *error);
+/* A run of the function's own code in the frame at fp, which is there and has its params; results stand in their place. On
+ * failure all that was called in it is over, the frame and its records are as before, *offset says where it stood. */
+LUN_MUST_CHECK lun_status frame_run(Store *store, Function *function, Slot *fp, uint32_t *offset, lun_error *error);
+/* What a host function's failure is for the guest; sees to it that `error` says so. */
+lun_status failure_kind(const Function *function, lun_status status, lun_error *error);
 /* The host function's work; called by its handler. */
 LUN_MUST_CHECK lun_status host_call(Store *store, Function *function, Slot *fp);
 /* At a raised flag: what ends the run, or LUN_OK. Lowers the flag. `at`: where the guest stands, in a frame whose header is
@@ -469,7 +494,7 @@ const Slot *frame_params(const Function *function, const Slot *fp, const Record 
 uint32_t record_depth(Record *record);
 /* The true return word of the frame at fp, whose records begin at `record`. */
 const Word *true_return(const Slot *fp, const Record *record);
-static inline bool is_patched(const Word *ret) { return is_special(ret, 3, 5); }
+static inline bool is_patched(const Word *ret) { return is_special(ret, 3, 9); }
 /* The same for a frame whose return word is patched; moves *record past the frame's. */
 const Word *true_return_past(const Slot *fp, Record **record);
 

@@ -59,9 +59,12 @@ static void mark_reachable(Store *store, Search *search, const Slot *end) {
   for (size_t i = 0; i < search->count; i++)
     if (search->items[i]->holders > 0) mark(search, search->items[i]);
   mark_slots(search, store->stack, (size_t)(end - store->stack));
-  for (const Record *record = store->record; record; record = record->prev)
+  for (const Record *record = store->record; record; record = record->prev) {
     if (record->kind == RECORD_CALL && record->params)
       mark_slots(search, record->params, record->function->type->type.param_slots);
+    else if (record->kind == RECORD_INTERCEPT)
+      mark_slots(search, record->params, record->id);
+  }
   for (size_t i = 0; i < store->tables.count; i++) {
     const Table *table = store->tables.items[i];
     if (lun_type_top(table->type) == LUN_EXNREF) mark_slots(search, table->items, table->count);
@@ -140,14 +143,21 @@ static const Catch *function_catch(const Function *function, const Word *pc, con
   return NULL;
 }
 
+/* Of this run. */
+static bool is_outermost(const Walk *walk) {
+  const Record *mark = walk->store->mark;
+  return walk->ret == exit_word || (mark->ret && mark->fp == walk->fp);
+}
+
 /* Goes out to the frame of this run that catches, if there is one; pc: where the first one stands (NULL: no guest's).
  * *left: how many frames it has left that count for max_depth. */
 static const Catch *find_catch(Walk *walk, const Word *pc, const Exception *exception, uint32_t *left) {
   for (*left = 0;;) {
     const Function *function = walk->function;
     const Catch *found = pc && function->catch_count ? function_catch(function, pc, exception) : NULL;
-    if (found || walk->ret == exit_word) return found;
+    if (found || is_outermost(walk)) return found;
     pc = walk->ret - 1;
+    if (pc->delta & TAIL_RECORD) pc = NULL; /* its frame counts as gone */
     *left += function->instance && function->instance->max_depth;
     walk_next(walk);
   }
@@ -155,7 +165,7 @@ static const Catch *find_catch(Walk *walk, const Word *pc, const Exception *exce
 
 static bool has_open_call(const Store *store, const Record *until) {
   for (const Record *record = store->record; record != until; record = record->prev)
-    if (record->kind == RECORD_CALL) return true;
+    if (record->kind == RECORD_CALL || record->kind == RECORD_INTERCEPT) return true;
   return false;
 }
 

@@ -102,6 +102,16 @@ static COLD lun_status params_check(const Function *function, const Slot *params
                        lun_type_is_nullable(wanted) ? "a function of another type" : "null or a function of another type");
 }
 
+lun_status failure_kind(const Function *function, lun_status status, lun_error *error) {
+  if (status == LUN_EXCEPTION && !error->exception) status = LUN_HOST; /* there is nothing to throw */
+  if (error->kind != status) {
+    lun_error_clear(error);
+    lun_error_set(error, status, "%s.%s failed", function->definition->module_name, function->definition->name);
+  }
+  if (UNLIKELY(!is_kind_of_run(status))) error->kind = status = LUN_HOST;
+  return status;
+}
+
 lun_status host_call(Store *store, Function *function, Slot *fp) {
   const FunctionType *type = &function->type->type;
   Record *record = record_push(store, RECORD_HOST, PHASE_HOST, fp, 0);
@@ -120,15 +130,10 @@ lun_status host_call(Store *store, Function *function, Slot *fp) {
     for (uint32_t i = 0; i < type->result_slots; i++) values[i] = fp[i];
     return LUN_OK;
   }
+  status = failure_kind(function, status, &error);
   lun_error_clear(&store->error);
   store->error = error;
-  if (status == LUN_EXCEPTION && !error.exception) status = LUN_HOST; /* there is nothing to throw */
-  if (error.kind != status) {
-    lun_error_clear(&store->error);
-    lun_error_set(&store->error, status, "%s.%s failed", function->definition->module_name, function->definition->name);
-  }
   store->trap = error.trap;
-  if (UNLIKELY(!is_kind_of_run(status))) store->error.kind = status = LUN_HOST;
   return status;
 }
 
@@ -157,6 +162,8 @@ void unwind(Store *store, const Record *until, lun_error *failure, const Point *
       while (walk.function && walk.fp != record->fp) walk_next(&walk);
       record->offset = walk.function ? walk_offset(&walk) : UINT32_MAX;
       store->hooks->abort(store, record, failure);
+    } else if (record->kind == RECORD_INTERCEPT) {
+      store->hooks->intercept_over(store, record);
     }
     record_pop(store);
   }
@@ -198,7 +205,8 @@ Slot *stack_end(const Store *store) {
   switch (record->phase) {
   case PHASE_BEFORE:
   case PHASE_HOST: return record->fp + record->function->frame_slots;
-  case PHASE_AFTER: return record->fp;
+  case PHASE_AFTER:
+  case PHASE_INTERCEPTED: return record->fp;
   default: return store->unwind_end;
   }
 }
@@ -214,6 +222,7 @@ lun_status invoke(Function *function, const Slot *params, Slot *results, lun_ent
   Record *mark = (uintptr_t)fp <= store->true_limit ? record_push(store, RECORD_MARK, PHASE_NONE, fp, 0) : NULL;
   if (!mark) return lun_error_set(error, LUN_EXHAUSTED, "call stack exhausted");
   mark->entry = (uint8_t)entry;
+  mark->ret = NULL;
   mark->outer = store->mark;
   store->mark = mark;
   if (type->type.param_slots) memcpy(base, params, type->type.param_slots * sizeof *base);
@@ -230,6 +239,44 @@ lun_status invoke(Function *function, const Slot *params, Slot *results, lun_ent
   if (status != LUN_OK) run_failed(store, mark, error);
   else if (type->type.result_slots) memcpy(results, base, type->type.result_slots * sizeof *base);
   store->depth = depth;
+  store->mark = mark->outer;
+  record_pop(store);
+  run_over(store);
+  return status;
+}
+
+/* Where the frame at fp, which is further out than the failed one or that itself, stands. */
+static uint32_t offset_at(Store *store, const Slot *fp) {
+  Walk walk = walk_from_point(store, &store->point);
+  while (walk.function && walk.fp != fp && walk_next(&walk)) continue;
+  return walk.function ? walk_offset(&walk) : UINT32_MAX;
+}
+
+lun_status frame_run(Store *store, Function *function, Slot *fp, uint32_t *offset, lun_error *error) {
+  *offset = UINT32_MAX;
+  if (store->runs >= store->max_runs)
+    return lun_error_set(error, LUN_EXHAUSTED, "more than %u runs inside one another", (unsigned)store->max_runs);
+  Record *mark = record_push(store, RECORD_MARK, PHASE_NONE, fp, 0);
+  if (!mark) return lun_error_set(error, LUN_EXHAUSTED, "call stack exhausted");
+  mark->ret = (const Word *)(uintptr_t)fp[-1];
+  mark->outer = store->mark;
+  store->mark = mark;
+  fp[-1] = (Slot)(uintptr_t)proceed_word;
+  store->runs++;
+  store_detours(store);
+  uint32_t depth = store->depth;
+  if (store->error.kind != LUN_OK) lun_error_clear(&store->error);
+  Handler own = function->kept ? function->kept : function->entry.handler;
+  own(&function->entry, fp, function->memory->data, function->memory->bytes, store, 0);
+  store->runs--;
+  store_detours(store);
+  lun_status status = store->outcome;
+  if (status != LUN_OK) {
+    *offset = offset_at(store, fp);
+    run_failed(store, mark, error);
+  }
+  store->depth = depth;
+  fp[-1] = (Slot)(uintptr_t)mark->ret;
   store->mark = mark->outer;
   record_pop(store);
   run_over(store);

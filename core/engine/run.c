@@ -18,16 +18,14 @@ static COLD void fail(ARGUMENTS) {
   store->point = (Point){ code_owner(store, pc), fp, pc, UINT32_MAX };
 }
 
-/* The callee whose frame is at fp was not entered: the failure is the caller's, at its call. A frame that is listened to
- * has been entered, and its call is open. */
-static void refuse(const Word *pc, Slot *fp, Store *store, lun_status outcome) {
+void refuse(const Word *pc, Slot *fp, Store *store, lun_status outcome) {
   store->outcome = outcome;
   const Word *ret = word_at(fp[-1]);
   while (ret == bridge_word) {
     ret = store->record->ret;
     record_pop(store);
   }
-  if (ret == after_word) {
+  if (is_patched(ret)) { /* bridges have been passed */
     Function *function = (Function *)pc;
     store->point = (Point){ function, fp, NULL, function->callback ? UINT32_MAX : body_offset(function->definition) };
   } else if (ret == exit_word) {
@@ -80,11 +78,6 @@ static COLD void refuse_depth(const Word *pc, Slot *fp, Store *store) {
   refuse(pc, fp, store, LUN_EXHAUSTED);
   lun_error_set(&store->error, LUN_EXHAUSTED, "more than %u calls inside one another",
                 (unsigned)((const Function *)pc)->instance->max_depth);
-}
-
-static inline bool is_too_deep(const Function *function, const Store *store) {
-  const Instance *instance = function->instance;
-  return instance && UNLIKELY(instance->max_depth != 0) && store->depth >= instance->max_depth;
 }
 
 HANDLER(ENTER_COUNTED) {
@@ -158,11 +151,7 @@ static COLD bool end_asked(Store *store, Function *function, Slot *fp, uint32_t 
   return true;
 }
 
-/* Makes a call ready that others are told of first: translated, with room, and no safepoint due. AGAIN: at the safepoint
- * others have come to listen to the function, or none; the entry word says how it goes on. */
-typedef enum Start { START_REFUSED, START_AGAIN, START_WELL } Start;
-
-static COLD Start prepare_told(const Word *pc, Slot *fp, Store *store, Handler self) {
+COLD Start prepare_told(const Word *pc, Slot *fp, Store *store, Handler self) {
   const Function *function = (const Function *)pc;
   if (function->kept == handler_translate && !translate_now(pc, fp, store)) return START_REFUSED;
   if (is_too_deep(function, store)) {
@@ -173,9 +162,8 @@ static COLD Start prepare_told(const Word *pc, Slot *fp, Store *store, Handler s
   return pc->handler == self ? START_WELL : START_AGAIN;
 }
 
-
 /* Goes on as the entry word says by now. */
-static COLD void op_ENTER_AGAIN(ARGUMENTS) {
+COLD void op_ENTER_AGAIN(ARGUMENTS) {
   const Function *function = (const Function *)pc;
   if (!function->kept) store->tail_of = 0; /* whose place it takes is told to nobody */
   mem = function->memory->data, size = function->memory->bytes;
@@ -298,8 +286,7 @@ static __attribute__((noinline)) HostOutcome run_host(const Word *pc, Slot *fp, 
   return host_failed(store, function, fp, status);
 }
 
-/* Goes on where an exception was caught. */
-static __attribute__((noinline)) void go_on(ARGUMENTS) {
+__attribute__((noinline)) void go_on(ARGUMENTS) {
   const Memory *memory = store->point.function->memory;
   pc = store->point.pc, fp = store->point.fp;
   mem = memory->data, size = memory->bytes;
@@ -415,11 +402,26 @@ HANDLER(CALL_REF) { /* a: the reference, whose type validation has seen to */
   GO(&callee->entry);
 }
 
+/* Somebody waits for what this frame returns: a callee does not take its place, and a return stands behind `record`. */
+static inline bool is_intercepted(const Word *ret) { return ret == intercept_word || ret == proceed_word; }
+
+static COLD Slot *call_frame(const Word *record, Slot *fp, const Function *callee, Store *store) {
+  Function *owner = record->owner;
+  Slot *frame = fp + (record->delta & ~TAIL_RECORD) + callee->type->slots + 2;
+  frame[-2] = of_pointer(fp);
+  frame[-1] = of_pointer(record + 1);
+  if (callee->instance == owner->instance || bridge(record + 1, frame, store)) return frame;
+  store->outcome = LUN_EXHAUSTED;
+  store->point = (Point){ owner, fp, NULL, record->offset };
+  return NULL;
+}
+
 /* The frame of a callee that takes this one's place, its header written and its params moved there: where fp's frame began
  * its results, the callee's begin too. A caller that is listened to is closed first. `record` names the arguments' slot in
  * delta. NULL: the run ends, and the store knows why. */
 static __attribute__((noinline)) Slot *tail_frame(const Word *record, Slot *fp, const Function *callee, Store *store) {
   Function *owner = record->owner;
+  if (UNLIKELY(is_intercepted(word_at(fp[-1])))) return call_frame(record, fp, callee, store);
   if (UNLIKELY(word_at(fp[-1]) == after_word)) {
     Record *closed = store->record;
     store->hooks->tail(store, closed, callee);
@@ -451,7 +453,7 @@ static __attribute__((noinline)) Slot *tail_frame(const Word *record, Slot *fp, 
     ret = bridge_word;
   }
   if (UNLIKELY(owner->instance->max_depth != 0)) store->depth--; /* what takes the place counts itself */
-  memmove(base, fp + record->delta, callee->type->type.param_slots * sizeof *base);
+  memmove(base, fp + (record->delta & ~TAIL_RECORD), callee->type->type.param_slots * sizeof *base);
   frame[-2] = caller;
   frame[-1] = of_pointer(ret);
   return frame;
@@ -656,12 +658,13 @@ static const Function nobody = { .memory = &memory_none };
 #define NOBODYS .owner = (Function *)&nobody
 const Word special_words[] = {
   { NOBODYS }, { { .handler = op_EXIT } }, { NOBODYS }, { { .handler = op_AFTER } }, { NOBODYS }, { { .handler = op_BRIDGE } },
+  { NOBODYS }, { { .handler = op_INTERCEPTED } }, { NOBODYS }, { { .handler = op_EXIT } },
 };
 const Handler handler_enter_counted = op_ENTER_COUNTED, handler_host_counted = op_HOST_COUNTED;
 const Handler handler_translate = op_TRANSLATE, handler_host = op_HOST, handler_enter = op_ENTER, handler_enter0 = op_ENTER0,
               handler_enter_traced = op_ENTER_TRACED, handler_enter_light = op_ENTER_LIGHT,
               handler_enter_light_counted = op_ENTER_LIGHT_COUNTED, handler_enter_heard = op_ENTER_HEARD,
-              handler_closed = op_CLOSED;
+              handler_enter_intercepted = op_ENTER_INTERCEPTED, handler_closed = op_CLOSED;
 
 Handler handler_of(int code) { return handlers[code]; }
 

@@ -45,11 +45,25 @@ COLD void run_trap(ARGUMENTS);
 static inline bool has_room(const Function *function, const Slot *fp, Store *store) {
   return (uintptr_t)fp + (uintptr_t)function->frame_slots * sizeof(Slot) <= limit_of(store);
 }
+static inline bool is_too_deep(const Function *function, const Store *store) {
+  const Instance *instance = function->instance;
+  return instance && UNLIKELY(instance->max_depth != 0) && store->depth >= instance->max_depth;
+}
 
+/* The callee whose frame is at fp was not entered: the failure is the caller's, at its call. A frame that is listened to
+ * has been entered, and its call is open. */
+void refuse(const Word *pc, Slot *fp, Store *store, lun_status outcome);
+/* Makes a call ready that others are told of first: translated, with room, and no safepoint due. AGAIN: at the safepoint
+ * others have come to listen to the function, or none; the entry word says how it goes on (op_ENTER_AGAIN). */
+typedef enum Start { START_REFUSED, START_AGAIN, START_WELL } Start;
+COLD Start prepare_told(const Word *pc, Slot *fp, Store *store, Handler self);
+COLD void op_ENTER_AGAIN(ARGUMENTS);
 /* Behind a before that asked for the end, or for whose record there was no room (not `entered`), and behind such an after:
  * what was asked for happens. True: the run goes on. */
 bool run_settle_before(const Word *pc, Slot *fp, Store *store, bool entered);
 bool run_settle_after(Store *store, const Record *record);
+/* Goes on where an exception was caught. */
+void go_on(ARGUMENTS);
 
 /* growth.c: behind a grow, where somebody watches: tells of it and goes on. `base` is what was asked for. */
 COLD void run_memory_grown(ARGUMENTS);

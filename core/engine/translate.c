@@ -333,18 +333,18 @@ static void translate_call_indirect(Translator *t) {
   finish_call(t, &type->type, delta);
 }
 
-/* Arguments to their homes; the record names the first one's slot. */
+/* The record names the first argument's slot. Behind it a return: where somebody waits for what this frame returns, the callee
+ * is called and comes back to it. */
 static void finish_tail_call(Translator *t, const FunctionType *type) {
-  uint32_t word = emit_words(t, t->function, NULL);
-  if (t->failed) return;
-  t->code.items[word].delta = (uint32_t)(t->height - (int32_t)type->param_slots);
-  t->code.items[word].offset = t->offset;
+  uint32_t first = (uint32_t)(t->height - (int32_t)type->param_slots);
+  finish_call(t, type, TAIL_RECORD | first);
+  emit_return(t);
   t->dead = true;
 }
 
 static void translate_return_call(Translator *t, uint32_t index) {
   Function *callee = t->instance->functions[index];
-  settle(t, callee->type->type.signature.param_count);
+  prepare_call(t, &callee->type->type, callee->type->slots);
   mark_offset(t);
   uint32_t word = emit(t, CODE_RETURN_CALL, 0, 0, 0);
   if (!t->failed) t->code.items[word].callee = callee;
@@ -356,7 +356,7 @@ static void translate_return_call_indirect(Translator *t) {
   const Type *type = t->instance->types[type_index];
   narrow_index(t, table);
   int32_t a = pop_slot(t, 1);
-  settle(t, type->type.signature.param_count);
+  prepare_call(t, &type->type, type->slots);
   mark_offset(t);
   emit(t, CODE_RETURN_CALL_INDIRECT, a, 0, 0);
   emit_words(t, t->instance->tables[table], (void *)(uintptr_t)type);
@@ -366,9 +366,7 @@ static void translate_return_call_indirect(Translator *t) {
 static void translate_call_ref(Translator *t, bool is_tail) {
   const Type *type = t->instance->types[bytes_u32(&t->body)];
   int32_t a = pop_slot(t, 1);
-  uint32_t delta = 0;
-  if (is_tail) settle(t, type->type.signature.param_count);
-  else delta = prepare_call(t, &type->type, type->slots);
+  uint32_t delta = prepare_call(t, &type->type, type->slots);
   mark_offset(t);
   emit(t, is_tail ? CODE_RETURN_CALL_REF : CODE_CALL_REF, a, 0, 0);
   if (is_tail) finish_tail_call(t, &type->type);

@@ -99,7 +99,9 @@ void walk_frame(const Walk *walk, lun_frame *out) {
 const Slot *frame_params(const Function *function, const Slot *fp, const Record *record, bool *exact) {
   if (exact) *exact = function->callback || !function->writes_params;
   for (; record && record->fp >= fp; record = record->prev) {
-    if (record->kind != RECORD_CALL || record->fp != fp) continue;
+    if (record->fp != fp) continue;
+    if (record->phase == PHASE_INTERCEPTED) return NULL;
+    if (record->kind != RECORD_CALL) continue;
     /* In after, this call's own or that of a callback further out, the results stand where the params were. */
     if (record->phase == PHASE_AFTER && !record->params) return NULL;
     if ((record->phase == PHASE_AFTER || record->phase == PHASE_ABORT) && record->params) {

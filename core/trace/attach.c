@@ -49,8 +49,9 @@ static Choice *choice_of(lun_attachment *attachment, lun_choice answer, struct B
   Choice *choice = calloc(1, sizeof *choice);
   if (!choice) return NULL;
   uint8_t silent = (attachment->paused ? SILENT_PAUSED : 0) | (attachment->condition ? SILENT_UNLESS : 0);
-  *choice = (Choice){ .ear = { answer.listener->before, answer.listener->after, answer.self, silent },
-                      .listener = answer.listener, .attachment = attachment, .bound = bound };
+  *choice = (Choice){ .ear = { .self = answer.self, .silent = silent }, .listener = answer.listener, .attachment = attachment,
+                      .bound = bound };
+  if (!attachment->intercept) choice->ear.before = answer.listener->before, choice->ear.after = answer.listener->after;
   attachment->table[slot] = choice;
   attachment->table_count++;
   return choice;
@@ -111,6 +112,7 @@ static void set_seal(Set *set) {
   for (uint32_t i = 0; i < set->count; i++) {
     lun_attachment *attachment = set->choices[i]->attachment;
     if (begins_group(set, i)) attachment->holders++;
+    if (attachment->intercept) continue;
     if (set->choices[i]->listener->before || attachment->condition) set->tells_before = true;
     if (set->choices[i]->listener != &light_listener || attachment->condition) set->is_light = false;
     if (!listener_counts(set->choices[i]->listener)) set->only_counts = false;
@@ -131,13 +133,19 @@ static Handler handler_before(const Function *function, const Set *set) {
   return set->head.ear && !is_counted ? handler_enter_heard : handler_enter_traced;
 }
 
+/* Who listens to the function, or who intercepts it. */
+static Set *function_set(const Function *function, bool intercepts) {
+  return intercepts ? (Set *)(void *)function->intercepts : listeners_of(function);
+}
+
 /* Puts the set (NULL: none) in place; the function's old one is dropped. */
-static void function_listen(Function *function, Set *set) {
-  Set *old = listeners_of(function);
-  function->set = set ? &set->head : NULL;
-  if (set) {
+static void function_listen(Function *function, bool intercepts, Set *set) {
+  Set *old = function_set(function, intercepts);
+  *(intercepts ? &function->intercepts : &function->set) = set ? &set->head : NULL;
+  const Set *listeners = listeners_of(function);
+  if (listeners || function->intercepts) {
     if (!function->kept) function->kept = function->entry.handler;
-    function->entry.handler = handler_before(function, set);
+    function->entry.handler = function->intercepts ? handler_enter_intercepted : handler_before(function, listeners);
   } else if (function->kept) {
     function->entry.handler = function->kept;
     function->kept = NULL;
@@ -152,13 +160,22 @@ typedef struct Answer {
 } Answer;
 typedef VEC(Answer) Answers;
 
+/* An interceptor is kept where a listener is: nobody who takes it for one looks into it. */
+static lun_choice answer_of(const lun_attachment *attachment, size_t number, const Definition *definition, Instance *instance) {
+  if (attachment->intercept) {
+    lun_intercept_choice choice = attachment->intercept(attachment->context, definition, instance);
+    return (lun_choice){ (const lun_listener *)(const void *)choice.interceptor, choice.self };
+  }
+  const lun_factory_entry *entry = &attachment->factories[number];
+  return entry->factory(entry->context, definition, instance);
+}
+
 static bool ask(lun_attachment *attachment, Instance *instance, Answers *answers) {
   if (attachment->options.instance && attachment->options.instance != instance) return true;
   for (uint32_t i = 0; i < instance->own_count && !attachment->detached; i++) {
     Function *function = &instance->own[i];
     for (size_t f = 0; f < attachment->factory_count; f++) {
-      const lun_factory_entry *entry = &attachment->factories[f];
-      lun_choice choice = entry->factory(entry->context, function->definition, instance);
+      lun_choice choice = answer_of(attachment, f, function->definition, instance);
       if (!choice.listener) continue;
       struct Bound *bound = NULL;
       bool never = false;
@@ -190,8 +207,8 @@ static void drop_changes(Changes *changes) {
   vec_clear(changes);
 }
 
-static bool add_change(Changes *changes, Function *function, const Answer *answers, size_t count) {
-  const Set *old = listeners_of(function);
+static bool add_change(Changes *changes, Function *function, bool intercepts, const Answer *answers, size_t count) {
+  const Set *old = function_set(function, intercepts);
   size_t before = old ? old->count : 0;
   Set *set = set_create(before + count);
   if (!set) return false;
@@ -206,21 +223,23 @@ static bool add_change(Changes *changes, Function *function, const Answer *answe
 
 static lun_status put_in_place(Store *store, lun_attachment *attachment, const Answers *answers, lun_error *error) {
   Changes changes = { 0 };
+  bool intercepts = attachment->intercept != NULL;
   for (size_t i = 0, next; i < answers->count; i = next) {
     Function *function = answers->items[i].function;
     for (next = i; next < answers->count && answers->items[next].function == function;) next++;
     if (function->instance && function->instance->is_closed) continue;
-    size_t count = next - i + (function->set ? listeners_of(function)->count : 0);
-    if (!records_reserve(store, count + times_hearings(attachment, listeners_of(function), next - i))) {
+    const Set *old = function_set(function, intercepts);
+    size_t count = next - i + (old ? old->count : 0);
+    if (!intercepts && !records_reserve(store, count + times_hearings(attachment, old, next - i))) {
       drop_changes(&changes);
       return lun_error_set(error, LUN_NO_MEMORY, "no room for %zu listeners on one function while the guest runs", count);
     }
-    if (!add_change(&changes, function, &answers->items[i], next - i)) {
+    if (!add_change(&changes, function, intercepts, &answers->items[i], next - i)) {
       drop_changes(&changes);
       return no_memory(error);
     }
   }
-  for (size_t i = 0; i < changes.count; i++) function_listen(changes.items[i].function, changes.items[i].set);
+  for (size_t i = 0; i < changes.count; i++) function_listen(changes.items[i].function, intercepts, changes.items[i].set);
   attachment->functions += changes.count;
   vec_clear(&changes);
   return LUN_OK;
@@ -276,12 +295,13 @@ bool trace_ensure(Store *store) {
   return true;
 }
 
-static lun_attachment *attachment_create(Store *store, const lun_factory_entry *factories, size_t count, void *context,
-                                         const lun_attach_options *options) {
+static lun_attachment *attachment_create(Store *store, const lun_factory_entry *factories, size_t count,
+                                         lun_intercept_factory intercept, void *context, const lun_attach_options *options) {
   lun_attachment *attachment = calloc(1, sizeof *attachment);
   if (!attachment) return NULL;
   attachment->factories = calloc(count ? count : 1, sizeof *factories);
   if (options) attachment->options = *options;
+  attachment->intercept = intercept;
   if (condition_create(&attachment->options, &attachment->condition) != LUN_OK) {
     attachment_free(attachment);
     return NULL;
@@ -293,7 +313,7 @@ static lun_attachment *attachment_create(Store *store, const lun_factory_entry *
     attachment_free(attachment);
     return NULL;
   }
-  if (count) memcpy(attachment->factories, factories, count * sizeof *factories);
+  if (factories) memcpy(attachment->factories, factories, count * sizeof *factories);
   if (attachment->options.name) memcpy(attachment->name, attachment->options.name, size);
   attachment->options.name = attachment->name;
   attachment->store = store;
@@ -303,11 +323,11 @@ static lun_attachment *attachment_create(Store *store, const lun_factory_entry *
   return attachment;
 }
 
-lun_status lun_store_attach_multi(Store *store, const lun_factory_entry *factories, size_t count, void *context,
-                                  const lun_attach_options *options, lun_attachment **out, lun_error *error) {
+lun_status attach_factories(Store *store, const lun_factory_entry *factories, size_t count, lun_intercept_factory intercept,
+                            void *context, const lun_attach_options *options, lun_attachment **out, lun_error *error) {
   *out = NULL;
   if (!trace_ensure(store)) return no_memory(error);
-  lun_attachment *attachment = attachment_create(store, factories, count, context, options);
+  lun_attachment *attachment = attachment_create(store, factories, count, intercept, context, options);
   if (!attachment) return no_memory(error);
   if (attachment->options.time) times_wanted(store, true);
   Answers answers = { 0 };
@@ -322,6 +342,11 @@ lun_status lun_store_attach_multi(Store *store, const lun_factory_entry *factori
   link_attachment(store->trace, attachment);
   *out = attachment;
   return LUN_OK;
+}
+
+lun_status lun_store_attach_multi(Store *store, const lun_factory_entry *factories, size_t count, void *context,
+                                  const lun_attach_options *options, lun_attachment **out, lun_error *error) {
+  return attach_factories(store, factories, count, NULL, context, options, out, error);
 }
 
 lun_status lun_store_attach(Store *store, lun_factory factory, void *context, const lun_attach_options *options,
@@ -360,7 +385,7 @@ lun_status attach_instance(Store *store, Instance *instance, lun_error *error) {
 /* ---- taking away ---- */
 /* The function's set without the attachment. False: no memory, and the old one stays. */
 static bool function_forget(Function *function, const lun_attachment *attachment) {
-  const Set *old = listeners_of(function);
+  const Set *old = function_set(function, attachment->intercept);
   if (!old) return true;
   uint32_t kept = 0;
   for (uint32_t i = 0; i < old->count; i++) kept += old->choices[i]->attachment != attachment;
@@ -373,7 +398,7 @@ static bool function_forget(Function *function, const lun_attachment *attachment
       if (old->choices[i]->attachment != attachment) set->choices[set->count++] = old->choices[i];
     set_seal(set);
   }
-  function_listen(function, set);
+  function_listen(function, attachment->intercept, set);
   return true;
 }
 
@@ -411,8 +436,10 @@ void lun_attachment_detach(lun_attachment *attachment, unsigned flags) {
 }
 
 static void forget_instance(Instance *instance) {
-  for (uint32_t i = 0; i < instance->own_count; i++)
-    if (instance->own[i].set) function_listen(&instance->own[i], NULL);
+  for (uint32_t i = 0; i < instance->own_count; i++) {
+    if (instance->own[i].set) function_listen(&instance->own[i], false, NULL);
+    if (instance->own[i].intercepts) function_listen(&instance->own[i], true, NULL);
+  }
 }
 
 void attach_closed(Store *store, Instance *instance) {

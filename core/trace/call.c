@@ -5,12 +5,15 @@
 
 static const Record *listened(const lun_call *call) {
   /* The listened call of a host function lies right below its own record. */
-  if (call->kind == RECORD_HOST && call->prev && call->prev->kind == RECORD_CALL && call->prev->fp == call->fp) return call->prev;
-  return call->kind == RECORD_CALL ? call : NULL;
+  if (call->kind != RECORD_HOST) return call->kind == RECORD_CALL ? call : NULL;
+  const Record *below = call->prev;
+  if (below && below->kind == RECORD_MARK && below->ret) below = below->prev;
+  return below && below->kind == RECORD_CALL && below->fp == call->fp ? below : NULL;
 }
 
 static lun_attachment *attachment_of(const lun_call *call) {
-  return call->kind == RECORD_CALL ? set_of(call)->choices[call->current]->attachment : NULL;
+  bool has = call->kind == RECORD_CALL || call->kind == RECORD_INTERCEPT;
+  return has ? set_of(call)->choices[call->current]->attachment : NULL;
 }
 
 uint64_t lun_call_id(const lun_call *call) {
@@ -49,7 +52,7 @@ lun_memory *lun_call_memory(const lun_call *call) {
 lun_entry lun_call_entry(const lun_call *call) {
   if (true_return(call->fp, call) != exit_word) return LUN_ENTRY_NONE;
   const Record *record = call;
-  while (record->kind != RECORD_MARK) record = record->prev;
+  while (record->kind != RECORD_MARK || record->ret) record = record->prev;
   bool exported = lun_definition_export_count(call->function->definition) > 0;
   return record->entry == LUN_ENTRY_EXPORT && !exported ? LUN_ENTRY_FUNCTION : (lun_entry)record->entry;
 }
@@ -61,9 +64,10 @@ bool lun_call_caller(const lun_call *call, lun_frame *frame) {
   return true;
 }
 
-void **lun_call_data(lun_call *call) { return call->kind == RECORD_CALL ? &call->hearings[call->current].data : NULL; }
+void **lun_call_data(lun_call *call) { return attachment_of(call) ? &call->hearings[call->current].data : NULL; }
 
 const uint64_t *lun_call_params(const lun_call *call) {
+  if (call->kind == RECORD_INTERCEPT) return intercept_params(call);
   switch (call->phase) {
   case PHASE_BEFORE:
   case PHASE_HOST: return call->fp - 2 - call->function->type->slots;
@@ -82,7 +86,7 @@ lun_attachment *lun_call_attachment(const lun_call *call) { return attachment_of
 
 lun_call *lun_store_call(lun_store *store) {
   Record *record = store->record;
-  if (!record) return NULL;
-  bool at_work = record->kind == RECORD_HOST || record->kind == RECORD_SAFEPOINT || (record->kind == RECORD_CALL && record->phase != PHASE_NONE);
-  return at_work ? record : NULL;
+  if (record && record->kind == RECORD_CALL && record->phase == PHASE_INTERCEPTED) record = record->prev;
+  if (!record || record->kind == RECORD_BRIDGE || record->kind == RECORD_MARK) return NULL;
+  return record->phase != PHASE_NONE ? record : NULL;
 }

@@ -48,14 +48,15 @@ __attribute__((noinline, cold)) void dispatch_failed(Store *store, Record *recor
   trace->failures.count = from;
 }
 
-/* Whether a callback of the attachment is at work further out: it then called the guest, and this call is of its making. */
-static __attribute__((noinline, cold)) bool is_at_work(const Store *store, const lun_attachment *attachment) {
+/* A call that an interceptor lets proceed is the guest's, not of the interceptor's making. */
+__attribute__((noinline, cold)) bool attachment_at_work(const Store *store, const lun_attachment *attachment) {
   if (attachment->options.reentrant) return false;
   if (attachment->reporting) return true;
   for (const Record *mark = store->mark; mark; mark = mark->outer) {
-    const Record *caller = mark->prev;
-    if (caller && caller->kind == RECORD_CALL && set_of(caller)->choices[caller->current]->attachment == attachment)
-      return true;
+    const Record *caller = mark->ret ? NULL : mark->prev;
+    if (caller && caller->kind == RECORD_CALL && caller->phase == PHASE_INTERCEPTED) caller = caller->prev;
+    if (!caller || (caller->kind != RECORD_CALL && caller->kind != RECORD_INTERCEPT)) continue;
+    if (set_of(caller)->choices[caller->current]->attachment == attachment) return true;
   }
   return false;
 }
@@ -66,7 +67,7 @@ static __attribute__((noinline, cold)) void tell_unless(const Store *store, Reco
   const Choice *choice = set_of(record)->choices[index];
   lun_attachment *attachment = choice->attachment;
   Hearing *hearing = &record->hearings[index];
-  if (choice->ear.silent != SILENT_UNLESS || (store->runs != 1 && is_at_work(store, attachment))) return;
+  if (choice->ear.silent != SILENT_UNLESS || (store->runs != 1 && attachment_at_work(store, attachment))) return;
   record->current = index;
   hearing->heard = condition_begins(attachment->condition, choice->bound, record, params);
   if (hearing->heard && choice->listener->before && !attachment->asks_at_end)
@@ -78,7 +79,7 @@ static inline void tell_before(Store *store, Record *record, const Set *set, uin
   const Choice *choice = set->choices[index];
   Hearing *hearing = &record->hearings[index];
   hearing->data = NULL;
-  hearing->heard = !choice->ear.silent && (LIKELY(store->runs == 1) || !is_at_work(store, choice->attachment));
+  hearing->heard = !choice->ear.silent && (LIKELY(store->runs == 1) || !attachment_at_work(store, choice->attachment));
   if (UNLIKELY(choice->ear.silent)) tell_unless(store, record, index, params);
   else if (hearing->heard && choice->listener->before) {
     record->current = index;
@@ -137,7 +138,7 @@ void dispatch_light(Store *store, Function *function, Slot *fp) {
   for (uint32_t i = 0, n = set->count; i < n; i++) {
     const Choice *choice = set->choices[i];
     LightPlan *plan = choice->ear.self;
-    if (UNLIKELY(choice->ear.silent) || (UNLIKELY(store->runs > 1) && is_at_work(store, choice->attachment))) continue;
+    if (UNLIKELY(choice->ear.silent) || (UNLIKELY(store->runs > 1) && attachment_at_work(store, choice->attachment))) continue;
     plan->tell(plan, function, params);
   }
   if (LIKELY(set->head.holders > 1)) set->head.holders--;
@@ -234,6 +235,9 @@ const TraceHooks trace_hooks = {
   .abort = dispatch_abort,
   .failed = dispatch_failed,
   .drop = set_free,
+  .intercept = intercept_enter,
+  .intercepted = intercept_leave,
+  .intercept_over = intercept_over,
   .wants_stack = dispatch_wants_stack,
   .instance_made = attach_instance,
   .instance_live = event_instance_live,
@@ -243,7 +247,7 @@ const TraceHooks trace_hooks = {
 };
 
 void lun_call_fail(lun_call *call, const char *message) {
-  if (call->kind != RECORD_CALL || call->phase == PHASE_NONE) return;
+  if ((call->kind != RECORD_CALL && call->kind != RECORD_INTERCEPT) || call->phase == PHASE_NONE) return;
   call->failed = true;
   if (call->phase == PHASE_BEFORE) call->hearings[call->current].heard = false;
   size_t size = strlen(message) + 1;

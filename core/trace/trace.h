@@ -8,6 +8,7 @@
 #define LUN_TRACE_H
 
 #include <lunette/event.h>
+#include <lunette/intercept.h>
 
 #include "engine.h"
 
@@ -30,7 +31,10 @@ bool listener_counts(const lun_listener *listener);
  * condition. */
 typedef struct Choice {
   Ear ear;                  /* its callbacks, as far as they may be called without a look at the rest; silent: SILENT_… */
-  const lun_listener *listener;
+  union {
+    const lun_listener *listener;
+    const lun_interceptor *interceptor;  /* of an attachment that intercepts */
+  };
   lun_attachment *attachment;
   struct Bound *bound;      /* of a condition: to this function alone; owned */
 } Choice;
@@ -73,6 +77,7 @@ struct lun_attachment {
   lun_attachment *next;     /* in order of attachment */
   lun_factory_entry *factories;
   size_t factory_count;
+  lun_intercept_factory intercept;  /* asked in place of them: it intercepts */
   void *context;
   lun_attach_options options;
   char *name;
@@ -129,6 +134,15 @@ void dispatch_leave(Store *store, Record *record, const Slot *results);
 void dispatch_tail(Store *store, Record *record, const Function *callee);
 void dispatch_abort(Store *store, Record *record, const lun_error *error);
 bool dispatch_wants_stack(Store *store);
+/* Whether a callback of the attachment is at work further out: it then called the guest, and this call is of its making. */
+bool attachment_at_work(const Store *store, const lun_attachment *attachment);
+
+/* ---- intercept.c ---- */
+Passage intercept_enter(Store *store, Function *function, Slot *fp);
+Record *intercept_leave(Store *store, Slot *results);
+void intercept_over(Store *store, Record *record);
+/* The values that the interceptor at work was given. */
+const Slot *intercept_params(const Record *record);
 
 /* ---- times.c ---- */
 /* The bytes of a record's times. */
@@ -189,5 +203,8 @@ void set_free(Listening *head);
 lun_status attach_instance(Store *store, Instance *instance, lun_error *error);
 void attach_closed(Store *store, Instance *instance);
 void attach_destroy(Store *store);
+/* As lun_store_attach_multi; `intercept`: in place of factories, and then the attachment intercepts. */
+lun_status attach_factories(Store *store, const lun_factory_entry *factories, size_t count, lun_intercept_factory intercept,
+                            void *context, const lun_attach_options *options, lun_attachment **out, lun_error *error);
 
 #endif

@@ -51,11 +51,32 @@ static void read_callbacks(lua_State *L, Attachment *attachment, Listener *liste
   if (listener->before != LUA_NOREF && attachment->is_late) too_late_for_before(L);
 }
 
+static void read_interceptor(lua_State *L, Attachment *attachment, Listener *listener, int index) {
+  static const char *const names[] = { "params", "results" };
+  Session *session = attachment->head.session;
+  if (attachment->is_late)
+    luaL_error(L, "who intercepts a call is known before it: its where can't ask for min_time, or by when for a result or a time");
+  if (lua_type(L, index) == LUA_TFUNCTION) {
+    lua_pushvalue(L, index);
+    listener->call = session_anchor(L, session);
+    return;
+  }
+  for (lua_pushnil(L); lua_next(L, index); lua_pop(L, 1)) {
+    const char *key = lua_type(L, -2) == LUA_TSTRING ? lua_tostring(L, -2) : "?", *nearest = lun_nearest(key, names, 2);
+    if (strcmp(key, names[0]) == 0 || strcmp(key, names[1]) == 0) continue;
+    luaL_error(L, nearest ? "an interceptor has no '%s'; did you mean '%s'?" : "an interceptor has no '%s'", key, nearest);
+  }
+  listener->params = field_anchor(L, session, index, "params");
+  listener->results = field_anchor(L, session, index, "results");
+  if (listener->params == LUA_NOREF && listener->results == LUA_NOREF) luaL_error(L, "an interceptor needs params or results");
+}
+
 static Listener *listener_new(lua_State *L, Attachment *attachment) {
   Listener *listener = calloc(1, sizeof *listener);
   if (!listener) luaL_error(L, "not enough memory");
   listener->attachment = attachment;
   listener->before = listener->after = listener->abort = LUA_NOREF;
+  listener->call = listener->params = listener->results = LUA_NOREF;
   listener->next = attachment->listeners;
   attachment->listeners = listener; /* from here on it goes with the attachment, whatever raises */
   return listener;
@@ -78,7 +99,7 @@ static Listener *listener_of(lua_State *L, Attachment *attachment, int index) {
   }
   lua_pop(L, 1);
   listener = listener_new(L, attachment);
-  read_callbacks(L, attachment, listener, index);
+  (attachment->intercepts ? read_interceptor : read_callbacks)(L, attachment, listener, index);
   lua_pushvalue(L, index);
   lua_pushlightuserdata(L, listener);
   lua_rawset(L, -3);
@@ -119,7 +140,7 @@ static void answer_aggregate(lua_State *L, Asking *asking, lun_aggregate *aggreg
 }
 
 static void answer_listener(Asking *asking, Listener *listener) {
-  asking->answer = (lun_choice){ listener_kind(listener), listener };
+  asking->answer = (lun_choice){ listener->attachment->intercepts ? NULL : listener_kind(listener), listener };
 }
 
 /* What a factory has answered stays as long as the attachment does. */
@@ -207,6 +228,12 @@ static lun_choice ask(void *context, const lun_definition *definition, lun_insta
   return status == LUA_OK ? asking.answer : none;
 }
 
+static lun_intercept_choice ask_interceptor(void *context, const lun_definition *definition, lun_instance *instance) {
+  const Attachment *attachment = context;
+  Listener *listener = ask(&attachment->members[0], definition, instance).self;
+  return (lun_intercept_choice){ listener ? interceptor_kind(listener) : NULL, listener };
+}
+
 /* ---- the end ---- */
 static void release(void *context) {
   Attachment *attachment = context;
@@ -220,6 +247,9 @@ static void release(void *context) {
     session_unanchor(session, listener->before);
     session_unanchor(session, listener->after);
     session_unanchor(session, listener->abort);
+    session_unanchor(session, listener->call);
+    session_unanchor(session, listener->params);
+    session_unanchor(session, listener->results);
     free(listener->failure);
     free(listener);
   }
@@ -295,7 +325,12 @@ static void read_member(lua_State *L, Member *member) {
     take_calls(L, member->attachment);
     member->where = session_anchor(L, session);
   }
-  if (lua_getfield(L, index, "factory") != LUA_TNIL) {
+  if (lua_getfield(L, index, "interceptor") != LUA_TNIL) {
+    if (lua_type(L, -1) != LUA_TFUNCTION && lua_type(L, -1) != LUA_TTABLE)
+      luaL_error(L, "an interceptor (a function, or a table with params, results) expected, got %s", luaL_typename(L, -1));
+    member->attachment->intercepts = true;
+    member->listener = listener_of(L, member->attachment, lua_gettop(L));
+  } else if (lua_getfield(L, index, "factory") != LUA_TNIL) {
     if (lua_type(L, -1) != LUA_TFUNCTION) luaL_error(L, "a factory (a function) expected, got %s", luaL_typename(L, -1));
     member->factory = session_anchor(L, session);
   } else {
@@ -354,20 +389,28 @@ static int prepare(lua_State *L) {
   return 0;
 }
 
+static lun_status attach_members(Attachment *attachment, const lun_attach_options *options, lun_error *error) {
+  lun_store *store = attachment->head.session->store;
+  lun_factory_entry *entries = calloc(attachment->member_count + 1, sizeof *entries);
+  lun_status status;
+  if (!entries) return lun_error_set(error, LUN_NO_MEMORY, "out of memory");
+  for (size_t i = 0; i < attachment->member_count; i++) entries[i] = (lun_factory_entry){ ask, &attachment->members[i] };
+  status = lun_store_attach_multi(store, entries, attachment->member_count, attachment, options, &attachment->handle, error);
+  free(entries);
+  return status;
+}
+
 static bool attach(lua_State *L, Attachment *attachment, const lun_attach_options *options, lun_error *error) {
   Session *session = attachment->head.session;
   lua_State *outer = session->L;
-  lun_factory_entry *entries = calloc(attachment->member_count + 1, sizeof *entries);
   lun_status status;
-  if (!entries) return lun_error_set(error, LUN_NO_MEMORY, "out of memory") == LUN_OK;
-  for (size_t i = 0; i < attachment->member_count; i++) entries[i] = (lun_factory_entry){ ask, &attachment->members[i] };
   session->L = L;
   attachment->attaching = true;
-  status = lun_store_attach_multi(session->store, entries, attachment->member_count, attachment, options,
-                                  &attachment->handle, error);
+  status = attachment->intercepts
+             ? lun_store_intercept(session->store, ask_interceptor, attachment, options, &attachment->handle, error)
+             : attach_members(attachment, options, error);
   attachment->attaching = false;
   session->L = outer;
-  free(entries);
   return status == LUN_OK;
 }
 

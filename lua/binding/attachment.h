@@ -12,6 +12,7 @@ typedef struct Listener {
   struct Listener *next;
   Attachment *attachment;
   int before, after, abort;  /* anchors, or LUA_NOREF */
+  int call, params, results; /* of an interceptor, likewise */
   bool reported;             /* its first failure has been told */
   bool muted;                /* it has failed: the engine tells it no new call */
   char *failure;             /* text and traceback of the last one, until it is told */
@@ -41,6 +42,7 @@ struct Attachment {
   bool is_spent;             /* a factory has exceeded its budget: none is asked any more */
   CallWhere *asked;          /* held; NULL: its where asks nothing of calls */
   bool is_late;              /* and its listeners are told at the end of calls */
+  bool intercepts;           /* its one member is an interceptor */
   bool has_params, has_time; /* its options */
   bool stops;                /* a failure ends the run, and mutes nobody */
   uint64_t calls;
@@ -50,7 +52,12 @@ struct Attachment {
 /* ---- listener.c ---- */
 /* How the engine is told of this listener: with no after and no abort of its own it costs none. */
 const lun_listener *listener_kind(const Listener *listener);
+/* It has raised what is on top of L: text with its traceback. */
+void listener_fail(Listener *listener, lun_call *call, lua_State *L);
 /* The lun_attach_options.report of all attachments. */
 void listener_report(void *context, lun_attachment *handle, lun_call *call, void *self, const char *message);
+
+/* ---- intercept.c ---- */
+const lun_interceptor *interceptor_kind(const Listener *listener);
 
 #endif

@@ -65,7 +65,7 @@ int call_of_session(lua_State *L) {
 }
 
 /* ---- what it knows ---- */
-static CallBox *box_check(lua_State *L) {
+CallBox *box_check(lua_State *L) {
   CallBox *box = object_check_closed(L, 1, &call_class);
   if (!box->call) luaL_error(L, "stale call: the callback that it was given to is over");
   return box;
@@ -352,12 +352,13 @@ static const Field fields[] = {
   { "caller", get_caller, NULL },     { "entry", get_entry, NULL },       { "is_host", get_is_host, NULL },
   { "data", get_data, set_data },     { "memory", get_memory, NULL },     { "tail", get_tail, NULL },
   { "tail_of", get_tail_of, NULL },   { "time", get_time, NULL },         { "elapsed", get_elapsed, NULL },
-  { "self_time", get_self_time, NULL },  { "weight", get_weight, NULL },
+  { "self_time", get_self_time, NULL },  { "weight", get_weight, NULL }, { "intercepted", call_intercepted, NULL },
   { NULL, NULL, NULL },
 };
 static const luaL_Reg methods[] = {
   { "param", call_param }, { "uparam", call_uparam }, { "params", call_params },     { "bits", call_bits },
-  { "stack", call_stack }, { "stack_id", call_stack_id }, { "keep", call_keep },     { "snapshot", call_snapshot }, { NULL, NULL },
+  { "stack", call_stack }, { "stack_id", call_stack_id }, { "keep", call_keep },     { "snapshot", call_snapshot },
+  { "proceed", call_proceed }, { NULL, NULL },
 };
 static const luaL_Reg metamethods[] = { { "__tostring", call_tostring }, { NULL, NULL } };
 const Class call_class = { "call", 2, fields, methods, metamethods, NULL, NULL };

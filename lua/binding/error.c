@@ -187,6 +187,11 @@ static int error_of_exception(lua_State *L, Session *session) {
   return 1;
 }
 
+bool error_is_outcome(lua_State *L, Session *session, int index) {
+  const ErrorObject *object = object_to(L, index, &error_class);
+  return (object && object->head.session == session && kind_of_run(object->kind)) || exception_to(L, session, index);
+}
+
 int error_host_handler(lua_State *L) {
   Session *session = object_to(L, lua_upvalueindex(1), &session_class);
   ErrorObject *object = object_to(L, 1, &error_class);

@@ -53,7 +53,13 @@ static void silence(Listener *listener) {
   if (!budget_was_exceeded(session)) return;
   session_unanchor(session, listener->after);
   session_unanchor(session, listener->abort);
-  listener->after = listener->abort = LUA_NOREF;
+  session_unanchor(session, listener->results);
+  listener->after = listener->abort = listener->results = LUA_NOREF;
+}
+
+void listener_fail(Listener *listener, lun_call *call, lua_State *L) {
+  fail(listener, call, L);
+  silence(listener);
 }
 
 /* (text, function, attachment) */

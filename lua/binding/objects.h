@@ -269,6 +269,8 @@ void error_push_current(lua_State *L, Session *session, const lun_error *error);
 int error_text_handler(lua_State *L);
 /* Handles the message of host functions: an err object in any case. Upvalue 1 is the session. */
 int error_host_handler(lua_State *L);
+/* Whether the value at `index` says how a call ends: an err of a kind that runs end with, or an exception. Never raises. */
+bool error_is_outcome(lua_State *L, Session *session, int index);
 /* Fills `error` from what a host function has raised, on top of its thread, pops that and keeps it for the present level.
  * Never raises. */
 lun_status error_from_host(lua_State *L, Session *session, lun_error *error);
@@ -306,6 +308,10 @@ static inline void box_put(Session *session, BoxPool *pool, CallBox *box) {
   pool->idle = box;
 }
 
+/* The call object at 1, in its callback. Raises. */
+CallBox *box_check(lua_State *L);
+int call_proceed(lua_State *L);       /* intercept.c */
+int call_intercepted(lua_State *L);
 int call_of_session(lua_State *L);
 int session_call_load(lua_State *L);
 int session_call_callback(lua_State *L);

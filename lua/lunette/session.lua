@@ -108,6 +108,18 @@ function calls.on(session, owner, wanted, listener, settings)
   return attach(session, owner, { { listener = listener } }, wanted, settings)
 end
 
+function calls.intercept(session, owner, wanted, interceptor, settings)
+  if not session:open().unsafe then
+    error("intercept: changing calls needs " .. (session.core.is_loan and "--unsafe" or "lunette.session{unsafe=true}"), 0)
+  end
+  if wanted == nil then error("intercept: a where expected, got nil (all functions: \"*\")", 0) end
+  if interceptor == nil then error("intercept: a function or {params=, results=} expected, got nil", 0) end
+  for name in pairs(type(settings) == "table" and settings or {}) do
+    where.check_name("intercept", name, { "name", "on_error", "reentrant" })
+  end
+  return attach(session, owner, { { interceptor = interceptor } }, wanted, settings)
+end
+
 function calls.factory(session, owner, factory, settings)
   local members = {}
   for i, one in ipairs(getmetatable(factory) == Multi and factory or { factory }) do members[i] = { factory = one } end

@@ -8,6 +8,7 @@
 #include <lunette/exception.h>
 #include <lunette/event.h>
 #include <lunette/instance.h>
+#include <lunette/intercept.h>
 #include <lunette/listener.h>
 #include <lunette/module.h>
 #include <lunette/output.h>

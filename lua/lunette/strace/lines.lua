@@ -5,7 +5,8 @@
 --     path_open(3</>, dirflags=SYMLINK_FOLLOW, "in.txt", oflags=0, …) = ENOENT (no such file or directory)
 --
 -- A call during which another one starts (a host function that calls back into the guest) takes two lines: what was known
--- then and <unfinished ...>, and <... name resumed> at its end. One that does not return gives "?" and why.
+-- then and <unfinished ...>, and <... name resumed> at its end. One that does not return gives "?" and why. [intercepted: what]
+-- marks one that lunette.intercept has changed.
 --
 -- `lines.factory{ write=, most=, descriptors=, wants=, time= }` gives a factory for lunette.factory: `write` takes a line
 -- without its end, `most` is how many bytes of a string are shown, `wants(definition)` says whether a function is shown, and
@@ -213,7 +214,10 @@ function lines.factory(settings)
   end
 
   local function close(call, open_call, ending)
-    local name = open_call.shower.name
+    local name, intercepted = open_call.shower.name, call.intercepted
+    if intercepted then
+      ending = ending .. (intercepted == "unchanged" and " [intercepted]" or " [intercepted: " .. intercepted .. "]")
+    end
     if settings.time then ending = ("%s <%.6f>"):format(ending, call.elapsed / 1e9) end
     if open_call == pending then
       pending = nil
