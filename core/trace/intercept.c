@@ -99,7 +99,8 @@ static void fail_values(Record *record, lun_error *problem) {
 static lun_status ask_values(Store *store, Record *record, uint32_t index, bool results, lun_error *error) {
   const Choice *choice = choice_at(record, index);
   const FunctionType *type = &record->function->type->type;
-  void (*ask)(void *self, lun_call *call, uint64_t *values) = results ? choice->interceptor->results : choice->interceptor->params;
+  const lun_interceptor *interceptor = choice->interceptor;
+  void (*ask)(void *self, lun_call *call, uint64_t *values) = results ? interceptor->results : interceptor->params;
   Slot *values = results ? level_results(record, index) : level_params(record, index);
   memcpy(values, frame_values(record), (results ? type->result_slots : type->param_slots) * sizeof *values);
   if (!ask || choice->attachment->dropped) return LUN_OK;
@@ -285,7 +286,8 @@ static Record *push(Store *store, Function *function, Slot *fp) {
   Set *set = (Set *)(void *)function->intercepts;
   const FunctionType *type = &function->type->type;
   size_t slots = (size_t)set->count * (type->param_slots + type->result_slots);
-  Record *record = record_push(store, RECORD_INTERCEPT, PHASE_HOST, fp, set->head.extra + ((slots * sizeof(Slot) + 15) & ~(size_t)15));
+  size_t extra = set->head.extra + ((slots * sizeof(Slot) + 15) & ~(size_t)15);
+  Record *record = record_push(store, RECORD_INTERCEPT, PHASE_HOST, fp, extra);
   if (!record) return NULL;
   record->ret = (const Word *)(uintptr_t)fp[-1];
   record->function = function;

@@ -55,7 +55,8 @@ static void read_interceptor(lua_State *L, Attachment *attachment, Listener *lis
   static const char *const names[] = { "params", "results" };
   Session *session = attachment->head.session;
   if (attachment->is_late)
-    luaL_error(L, "who intercepts a call is known before it: its where can't ask for min_time, or by when for a result or a time");
+    luaL_error(L, "who intercepts a call is known before it: its where can't ask for min_time, nor by when for a result or "
+               "a time");
   if (lua_type(L, index) == LUA_TFUNCTION) {
     lua_pushvalue(L, index);
     listener->call = session_anchor(L, session);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* Interceptors written in Lua: {params=, results=}, or a function that stands in place of the call and may say call:proceed.
  *
- * All that may raise, values included, runs inside one lua_pcall. What the function in place of a call raises on purpose, an err
- * or an exception, is how the call ends; any other error is its own failure, which the attachment's on_error is for. */
+ * All that may raise, values included, runs inside one lua_pcall. What the function in place of a call raises on purpose, an
+ * err or an exception, is how the call ends; any other error is its own failure, which the attachment's on_error is for. */
 #include "attachment.h"
 
 typedef struct Asking {
@@ -28,8 +28,8 @@ static int wrong(lua_State *L, const Asking *asking, const char *text) {
   session_anchors(L, asking->listener->attachment->head.session);
   lua_rawgeti(L, -1, asking->function);
   lua_getinfo(L, ">S", &info);
-  return luaL_error(L, "%s:%d: the interceptor of %s %s", info.short_src, info.linedefined, lun_definition_name(asking->definition),
-                    text);
+  return luaL_error(L, "%s:%d: the interceptor of %s: %s", info.short_src, info.linedefined,
+                    lun_definition_name(asking->definition), text);
 }
 
 /* What was returned lies from `first` to the top. */
@@ -40,13 +40,13 @@ static void take_answer(lua_State *L, const Asking *asking, int first) {
   char text[LUN_TYPE_TEXT];
   if (count == 0 && asking->may_be_silent) return;
   if (count != (int)asking->answer_count)
-    wrong(L, asking, lua_pushfstring(L, "gave %d %ss, there are %d", count, asking->what, (int)asking->answer_count));
+    wrong(L, asking, lua_pushfstring(L, "it gave %d %ss, the type has %d", count, asking->what, (int)asking->answer_count));
   luaL_checkstack(L, 8, NULL);
   for (uint32_t i = 0; i < asking->answer_count; i++) {
     lun_type type = asking->answer_types[i];
     if (!value_to(L, session, first + (int)i, type, at))
-      wrong(L, asking, lua_pushfstring(L, "gave as %s %d %s, it must be %s", asking->what, (int)i + 1,
-                                       value_kind(L, first + (int)i, type), lun_type_text(type, text, sizeof text)));
+      wrong(L, asking, lua_pushfstring(L, "%s %d must be %s, not %s", asking->what, (int)i + 1,
+                                       lun_type_text(type, text, sizeof text), value_kind(L, first + (int)i, type)));
     at += lun_type_slots(type);
   }
 }

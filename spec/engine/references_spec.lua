@@ -66,6 +66,31 @@ describe("a typed function reference", function()
     return list
   end
 
+  it("R11 refuses an interceptor's reference of another type, or null where that is none", function()
+    local text
+    local open = guest.session({ unsafe = true, message = function(told) text = told end })
+    local made = open.instantiate(open.module(bytes), { imports = { host = open.host("host", {
+      double = { params = { "i32" }, results = { "i32" }, function(_, n) return 2 * n end },
+    }) } })
+    local good, bad = made:invoke("next_ref"), made.exports.by_ref
+    local function refused(name, interceptor, why, call)
+      local attachment = open.intercept(name, interceptor)
+      text = "nothing was told"
+      call()
+      assert.is_truthy(text:find(why, 1, true), text)
+      attachment:detach()
+    end
+    local function narrow() assert.equal(42, made:invoke("narrow", good, 41)) end
+    local function next_ref() assert.equal("next", made:invoke("next_ref").name) end
+    refused("narrow", { params = function(_, _, n) return bad, n end }, "narrow: param 1, as intercepted, is no (ref type)", narrow)
+    refused("narrow", { params = function(_, _, n) return nil, n end }, "param 1 must be (ref 0), not nil", narrow)
+    refused("narrow", function(call, _, n) return call:proceed(bad, n) end, "param 1, as intercepted, is no (ref type)", narrow)
+    refused("next_ref", function() return bad end, "next_ref: result 1, as intercepted, is no (ref type)", next_ref)
+    refused("next_ref", { results = function() return nil end }, "result 1 must be (ref 0), not nil", next_ref)
+    open.intercept("next_ref", function() return made.exports.next end)
+    assert.equal("next", made:invoke("next_ref").name)
+  end)
+
   it("is a function object in Lua", function()
     local next_one = instance:invoke("next_ref")
     assert.equal("next", next_one.name)

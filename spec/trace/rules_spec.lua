@@ -812,7 +812,8 @@ describe("R11 read-only", function()
   it("lets a listener of an unsafe session write guest memory, globals and tables", function()
     local app = guest.open([[(module (memory (export "m") 1) (global (export "g") (mut i32) (i32.const 1))
       (table (export "t") 1 funcref) (elem (i32.const 0) $f)
-      (func $f (export "f") (result i32) (i32.add (i32.load8_u (i32.const 0)) (global.get 0))))]], { session = { unsafe = true } })
+      (func $f (export "f") (result i32) (i32.add (i32.load8_u (i32.const 0)) (global.get 0))))]],
+      { session = { unsafe = true } })
     app.lunette.on("f", function(call)
       call.memory:write(0, "A")
       call.instance:global("g").value = 2

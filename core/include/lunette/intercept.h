@@ -13,8 +13,8 @@
  * about the calls that are open; a `call` that is at work goes on, and its answer counts.
  *
  * What such a call takes: with `call`, one of the runs inside one another (max_runs: a recursion through 200 of them is
- * LUN_EXHAUSTED) and room on the stack of records; with `params` and `results` only the latter. While somebody waits for its end,
- * a tail call in the callee is a call: it takes a frame, and the listened call ends when its callee has returned.
+ * LUN_EXHAUSTED) and room on the stack of records; with `params` and `results` only the latter. While somebody waits for its
+ * end, a tail call in the callee is a call: it takes a frame, and the listened call ends when its callee has returned.
  *
  * Functions that are not intercepted pay nothing. */
 #ifndef LUNETTE_INTERCEPT_H
@@ -50,15 +50,16 @@ typedef lun_intercept_choice (*lun_intercept_factory)(void *context, const lun_d
 /* As lun_store_attach. Of the options `params` and `time` mean nothing here: an interceptor can always ask for the params. A
  * condition that is late (predicate.h) is LUN_USAGE.
  *
- * A callback that says lun_call_fail has not spoken: after `on_error` has acted the call goes on as if it had not been there, with
- * the params as they were; where it had let the call proceed, what came of that stands. */
+ * A callback that says lun_call_fail has not spoken: after `on_error` has acted the call goes on as if it had not been there,
+ * with the params as they were; where it had let the call proceed, what came of that stands. */
 LUN_API LUN_MUST_CHECK lun_status lun_store_intercept(lun_store *store, lun_intercept_factory factory, void *context,
-                                                      const lun_attach_options *options, lun_attachment **out, lun_error *error);
+                                                      const lun_attach_options *options, lun_attachment **out,
+                                                      lun_error *error);
 
-/* From within `call`, once: runs the callee (the next interceptor, the listeners, the function) with these params, NULL: as they
- * are, and writes its results. Both have the signature's slots. Fails as the callee does; nothing of it is left then but this
- * call, whose interceptor may hand the error on or answer itself. LUN_USAGE, and nothing has run: a second time, from elsewhere
- * than the `call` at work, or with a reference that the type forbids. */
+/* From within `call`, once: runs the callee (the next interceptor, the listeners, the function) with these params, NULL: as
+ * they are, and writes its results. Both have the signature's slots. Fails as the callee does; nothing of it is left then but
+ * this call, whose interceptor may hand the error on or answer itself. LUN_USAGE, and nothing has run: a second time, from
+ * elsewhere than the `call` at work, or with a reference that the type forbids. */
 LUN_API LUN_MUST_CHECK lun_status lun_call_proceed(lun_call *call, const uint64_t *params, uint64_t *results, lun_error *error);
 
 /* What interceptors have done to the call so far, for listeners and for themselves; 0: nobody intercepts it. */
