@@ -40,7 +40,8 @@ api.rows = {
   { "lunette.factory", "(function(definition) … return listener or nil end [, options]) -> attachment",
     "asks once for each function which listener it gets; options: where= and those of lunette.on" },
   { "lunette.multi", "(factory, …) -> factory", "several factories as one" },
-  { "lunette.intercept", "(where, function(call, …) return call:proceed(…) end | {params=f, results=f} [, options]) -> attachment",
+  { "lunette.intercept",
+    "(where, function(call, …) return call:proceed(…) end | {params=f, results=f} [, options]) -> attachment",
     "changes calls, before any listener hears of them (needs --unsafe): a function answers in place of the callee, "
       .. "params(call, params…) and results(call, results…) return others, or nothing; options: name= "
       .. "on_error=\"report\"|\"stop\"|f reentrant=true" },

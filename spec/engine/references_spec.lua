@@ -82,7 +82,7 @@ describe("a typed function reference", function()
     end
     local function narrow() assert.equal(42, made:invoke("narrow", good, 41)) end
     local function next_ref() assert.equal("next", made:invoke("next_ref").name) end
-    refused("narrow", { params = function(_, _, n) return bad, n end }, "narrow: param 1, as intercepted, is no (ref type)", narrow)
+    refused("narrow", { params = function(_, _, n) return bad, n end }, "param 1, as intercepted, is no (ref type)", narrow)
     refused("narrow", { params = function(_, _, n) return nil, n end }, "param 1 must be (ref 0), not nil", narrow)
     refused("narrow", function(call, _, n) return call:proceed(bad, n) end, "param 1, as intercepted, is no (ref type)", narrow)
     refused("next_ref", function() return bad end, "next_ref: result 1, as intercepted, is no (ref type)", next_ref)
