@@ -56,6 +56,11 @@ describe("an installation", function()
     assert.is_truthy(run(prefix .. "/bin/lunette", { "version" }):match("0%.1%.0"))
   end)
 
+  it("has the stubs and the reference of the API", function()
+    assert.is_truthy(files.read(prefix .. "/share/lunette/library/lunette.d.lua"):find("---@meta lunette", 1, true))
+    assert.is_truthy(files.read(prefix .. "/share/doc/lunette/reference.md"):find("# Reference", 1, true))
+  end)
+
   -- What each of the two prints of the guest, and that both hand on its status.
   local function behaves(path, name, env)
     local args = { folder .. "/guest.wasm" }

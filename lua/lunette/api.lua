@@ -1,9 +1,12 @@
 -- SPDX-License-Identifier: MIT
---- The API, once: name, signature, one line of help. From here come `lunette help NAME` and the reference; a spec compares
--- it with the live module.
+--- The API, once: name, signature, one line of help. From here come `lunette help NAME`, the prompt's help and completion, the
+-- stubs for the Lua language server (library/lunette.d.lua) and docs/reference.md; specs compare it with the live module.
+-- The tables that it takes stand in shapes.lua.
 --
 -- A row is { name, signature, help }. "lunette.x" is a field of the module, "class.x" a field and "class:x" a method of an
 -- object of that class.
+
+local shapes = require("lunette.shapes")
 
 local api = {}
 
@@ -340,14 +343,23 @@ end
 
 local function line(row) return ("%s%s%s\n    %s"):format(row[1], row[2]:find("^%(") and "" or ": ", row[2], row[3]) end
 
---- The help text of a name ("on", "lunette.on", "call:param") or of a class ("call"), or nil.
+local function add_shape(lines, topic)
+  for _, shape in ipairs(shapes.list) do
+    if shape[1] == topic then
+      lines[#lines + 1] = ("%s: %s"):format(shape[1], shape[2])
+      for i = 3, #shape do lines[#lines + 1] = ("  %s: %s\n    %s"):format(table.unpack(shape[i])) end
+    end
+  end
+end
+
+--- The help text of a name ("on", "lunette.on", "call:param"), of a class ("call") or of a table ("attach_options"), or nil.
 function api.help(topic)
   local row = find(topic)
-  if row then return line(row) end
-  local lines = {}
+  local lines = { row and line(row) }
   for _, member in ipairs(api.rows) do
-    if member[1]:match("^%w+") == topic then lines[#lines + 1] = line(member) end
+    if not row and member[1]:match("^%w+") == topic then lines[#lines + 1] = line(member) end
   end
+  add_shape(lines, topic)
   return #lines > 0 and table.concat(lines, "\n") or nil
 end
 
@@ -361,6 +373,7 @@ function api.names()
     seen[class] = true
     if class == "lunette" then names[#names + 1] = row[1]:match("%.(.*)$") end
   end
+  for _, shape in ipairs(shapes.list) do names[#names + 1] = shape[1] end
   return names
 end
 

@@ -14,6 +14,7 @@ local options = require("lunette.options")
 local reading = require("lunette.reading")
 local render = require("lunette.render")
 local script = require("lunette.script")
+local shapes = require("lunette.shapes")
 local testkit = require("lunette.testkit")
 local where = require("lunette.where")
 
@@ -124,6 +125,9 @@ function calls.factory(session, owner, factory, settings)
   local members = {}
   for i, one in ipairs(getmetatable(factory) == Multi and factory or { factory }) do members[i] = { factory = one } end
   if #members == 0 then error("factory: a function expected, got " .. type(factory), 0) end
+  for name in pairs(type(settings) == "table" and settings or {}) do
+    where.check_name("factory", name, shapes.names("attach_options", "factory_options"))
+  end
   return attach(session, owner, members, type(settings) == "table" and settings.where or nil, settings)
 end
 
@@ -315,7 +319,10 @@ local function output(session)
     if not good then error(misuse(text, "printf", 0), 2) end
     return session:open():write(text)
   end
-  return out
+  return setmetatable(out, { __index = function(_, name)
+    local nearest = type(name) == "string" and core.nearest(name, { "write", "printf" })
+    error(("out:%s: no such method%s"):format(tostring(name), nearest and ("; did you mean '%s'?"):format(nearest) or ""), 2)
+  end })
 end
 
 local function names_of(api)
