@@ -176,6 +176,19 @@ static void light_count(LightPlan *light, const Function *function, const Slot *
   count(plan, &(Event){ .function = function, .params = params }, 1);
 }
 
+/* A histogram of an argument, by what is known of the function. */
+static void light_hist(LightPlan *light, const Function *function, const Slot *params) {
+  Plan *plan = (Plan *)(void *)light;
+  const Event event = { .function = function, .params = params };
+  if (UNLIKELY(!plan->cell)) {
+    count(plan, &event, 1);
+    return;
+  }
+  lun_datum value = reading_read(&plan->value, &event);
+  if (value.kind == LUN_DATUM_NONE) return;
+  if (!count_value(plan, LUN_AGGREGATE_HIST, &event, plan->cell, &value, 1)) aggregate_leave_out(plan->aggregate);
+}
+
 static void light_any(LightPlan *light, const Function *function, const Slot *params) {
   count((Plan *)(void *)light, &(Event){ .function = function, .params = params }, 1);
 }
@@ -269,6 +282,13 @@ static bool cover(lun_aggregate *aggregate, Plan *plan) {
   return cell != NULL;
 }
 
+typedef void (*LightTell)(LightPlan *light, const Function *function, const Slot *params);
+static LightTell light_of(const lun_aggregate *aggregate, const Plan *plan) {
+  if (plan->has_when) return light_any;
+  if (aggregate->options.kind == LUN_AGGREGATE_HIST) return light_hist;
+  return aggregate->options.kind == LUN_AGGREGATE_COUNT ? light_count : light_any;
+}
+
 lun_status lun_aggregate_choose(lun_aggregate *aggregate, lun_instance *instance, const lun_definition *definition,
                                 unsigned flags, lun_choice *out, lun_error *error) {
   *out = (lun_choice){ NULL, NULL };
@@ -293,8 +313,7 @@ lun_status lun_aggregate_choose(lun_aggregate *aggregate, lun_instance *instance
     free(plan);
     return lun_error_set(error, LUN_NO_MEMORY, "out of memory");
   }
-  bool counts = aggregate->options.kind == LUN_AGGREGATE_COUNT && !plan->has_when;
-  plan->light.tell = counts ? light_count : light_any;
+  plan->light.tell = light_of(aggregate, plan);
   plan->next = aggregate->plans;
   aggregate->plans = plan;
   unsigned needs = needs_of(aggregate, plan->closing);
