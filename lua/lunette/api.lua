@@ -26,10 +26,12 @@ api.rows = {
   { "lunette.global", "({type=, value=, mutable=}) -> global", "a global of its own, for lunette.host" },
   { "lunette.tag", "({params={…}}) -> tag", "a tag of its own for exceptions that carry such values, for lunette.host" },
   { "lunette.session",
-    "([{output=, stack=, max_memory=, limits=, message=, strict=, unsafe=, script_time=, script_memory=}]) -> lunette",
+    "([{output=, stack=, max_memory=, limits=, message=, strict=, unsafe=, sandbox=, script_time=, script_memory=}])"
+      .. " -> lunette",
     "a further session: a store, an output and this API of its own; unsafe=true: its listeners may change the guest; "
       .. "script_time=\"50ms\": what one callback may take, "
-      .. "script_memory=\"8M\": what the callbacks may make of Lua's memory grow by" },
+      .. "script_memory=\"8M\": what the callbacks may make of Lua's memory grow by; "
+      .. "sandbox=true: what lunette.load loads reaches no files, no processes and no C" },
   { "lunette.fuel", "([left]) -> left", "how many instructions are left to guests made with limits={fuel=N}; sets it" },
   { "lunette.close", "()", "frees the session with all that it holds" },
   { "lunette.version", "string", "the version of lunette" },

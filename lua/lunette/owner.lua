@@ -8,7 +8,7 @@ local Owner = {}
 Owner.__index = Owner
 
 -- What scripts are given of one another: { name, path, unload, reload }. It stays the same object over a reload.
-local Script = { __name = "script" }
+local Script = { __name = "script", __metatable = "script" }
 local owners = setmetatable({}, { __mode = "k" }) -- handle → { owner=, session=, actions= }
 
 local fields = {

@@ -1,11 +1,10 @@
 -- SPDX-License-Identifier: MIT
---- Scripts: Lua files run in an environment of their own, with the session's API as `lunette`.
---
--- A script's globals are its own; the standard library is there to read. What fails while it loads becomes one err of
--- kind "script" that names file and line.
+--- Scripts: Lua files run in an environment of their own, with the session's API as `lunette`. What fails while it loads
+-- becomes one err of kind "script" that names file and line.
 
 local Owner = require("lunette.owner")
 local core = require("lunette.core")
+local environment = require("lunette.environment")
 local options = require("lunette.options")
 
 local script = {}
@@ -64,28 +63,6 @@ local function source_of(session, spec, path)
   return (text:gsub("^#[^\n]*", ""))
 end
 
--- ---- the environment ----
---- What a script finds as its globals.
-function script.environment(session, api)
-  local env = { lunette = api }
-  env._G = env
-  function env.print(...)
-    local parts = table.pack(...)
-    for i = 1, parts.n do parts[i] = tostring(parts[i]) end
-    session:open():write(table.concat(parts, "\t") .. "\n")
-  end
-  function env.require(name)
-    if name == "lunette" then return api end
-    if name == "luv" then return api.uv end
-    return require(name)
-  end
-  function env.load(chunk, name, mode, ...)
-    if select("#", ...) > 0 then return load(chunk, name, mode, ...) end
-    return load(chunk, name, mode, env)
-  end
-  return setmetatable(env, { __index = _G })
-end
-
 -- ---- running ----
 -- Where the script was when it failed: its own frames, if there is more to say than the message does.
 local function trace()
@@ -131,10 +108,13 @@ local function failed(session, owner, problem)
   raise(session, problem.message, problem.trace)
 end
 
--- Runs what `owner.spec` names, for that owner. What it has put to work by the time it fails is taken away again.
+-- Runs what `owner.spec` names, for that owner; in a sandbox those that come along are trusted as lunette itself is. What it
+-- has put to work by the time it fails is taken away again.
 local function run(session, owner, source, chunk_name)
   if source:sub(1, 1) == "\27" then raise(session, ("%s: a compiled script; only Lua text is taken"):format(owner.name)) end
-  local chunk, problem = load(source, chunk_name, "t", script.environment(session, session:api_for(owner)))
+  owner.sandboxed = session.sandbox and not owner.spec.name
+  local env = environment[owner.sandboxed and "closed" or "free"](session, session:api_for(owner))
+  local chunk, problem = load(source, chunk_name, "t", env)
   if not chunk then raise(session, problem) end
   local good, failure = session.core:call_load(chunk, explain)
   if not good then

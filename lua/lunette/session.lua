@@ -44,9 +44,18 @@ function Session:set_budget(time, memory) core.budget(self.core, time, memory, o
 -- ---- what the API's functions do; `owner` is the script that calls, or nil ----
 local calls = {}
 
-function calls.module(session, _, source) return core.module(session:open(), source) end
+-- What reaches files, sockets or processes is not for a script in the sandbox.
+local function check_sandbox(owner, what)
+  if owner and owner.sandboxed then error(what .. ": not in the sandbox", 0) end
+end
 
-function calls.instantiate(session, _, module, settings)
+function calls.module(session, owner, source)
+  if type(source) == "table" and source.file ~= nil then check_sandbox(owner, "module{file=}") end
+  return core.module(session:open(), source)
+end
+
+function calls.instantiate(session, owner, module, settings)
+  if type(settings) == "table" and settings.wasi ~= nil then check_sandbox(owner, "instantiate with wasi=") end
   local instance = core.instantiate(session:open(), module, settings)
   session:check_wheres()
   return instance
@@ -199,7 +208,8 @@ function calls.stack(_, _, frames) return testkit.stack(frames) end
 function calls.bench(_, _, count, frames, listener) return testkit.bench(count, frames, listener) end
 
 --- A guest made of declarations, in a session of its own.
-function calls.fake(session, _, given)
+function calls.fake(session, owner, given)
+  check_sandbox(owner, "fake")
   return require("lunette.fake").new(function(settings)
     local opened = sessions.create(settings)
     opened.folders = session.folders
@@ -215,11 +225,13 @@ function calls.at_exit(session, owner, callback)
   session.exits[#session.exits + 1] = { callback = callback, owner = owner }
 end
 
-function calls.load(session, _, name, given)
+function calls.load(session, owner, name, given)
   if type(name) ~= "string" then error("load: a script's name or file expected, got " .. type(name), 0) end
   if given ~= nil and type(given) ~= "table" then error("load: options must be a table, not a " .. type(given), 0) end
   session:open()
-  return script.load(session, script.spec(name, given or {}, session.folders)):object(session)
+  local spec = script.spec(name, given or {}, session.folders)
+  if spec.file then check_sandbox(owner, "load of a file") end
+  return script.load(session, spec):object(session)
 end
 
 function calls.unload(session, _, wanted) script.unload(session, Owner.find(session.scripts, "unload", wanted)) end
@@ -250,7 +262,10 @@ function calls.hex(_, _, value) return render.hex(value) end
 function calls.json(_, _, value) return render.json(value) end
 
 --- A further session, with store, output and API of its own.
-function calls.session(_, _, settings) return sessions.create(settings == nil and {} or settings).api end
+function calls.session(_, owner, settings)
+  check_sandbox(owner, "session")
+  return sessions.create(settings == nil and {} or settings).api
+end
 
 function calls.close(session) session:close() end
 
@@ -273,7 +288,10 @@ function fields.state(session, owner) return owner and owner.state or session.st
 for _, name in ipairs({ "elapsed", "self_time", "stack_depth", "memory_size", "caller" }) do
   fields[name] = function() return reading.words[name] end
 end
-function fields.uv(session, owner) return loop.uv(session, owner) end
+function fields.uv(session, owner)
+  check_sandbox(owner, "lunette.uv")
+  return loop.uv(session, owner)
+end
 function fields.where(session) return session.default_where or "*" end
 
 -- ---- the API table ----
@@ -340,7 +358,7 @@ function Session:api_for(owner)
   return setmetatable(api, {
     __index = function(_, name)
       local field = fields[name]
-      if field then return field(self, owner) end
+      if field then return checked(pcall(field, self, owner)) end
       local nearest = type(name) == "string" and core.nearest(name, names_of(api))
       local hint = nearest and ("; did you mean '%s'?"):format(nearest) or ""
       error(("lunette.%s: no such field%s"):format(tostring(name), hint), 2)
@@ -352,6 +370,17 @@ function Session:api_for(owner)
 end
 
 -- ---- the session's own ----
+--- What modules in the sandbox, which all of its scripts share, find as `lunette`.
+function Session:sandbox_api()
+  local owner = self.sandbox_owner
+  if not owner then
+    owner = Owner.new("modules", nil, {})
+    owner.sandboxed = true
+    self.sandbox_owner = owner
+  end
+  return self:api_for(owner)
+end
+
 -- A sentence about a where that can hear no call of the modules, or nil. `chosen`: whether it has matched, where that is known.
 local function problem_of(entry, modules, chosen)
   local text = where.problem(entry.where, entry.compiled, modules, chosen)
@@ -505,6 +534,7 @@ end
 local function new(fresh)
   fresh.attached, fresh.attached_limit, fresh.exits, fresh.scripts, fresh.state = {}, 16, {}, {}, {}
   fresh.aggregations, fresh.lingers, fresh.failures = {}, {}, {}
+  fresh.required, fresh.sandboxed = {}, {} -- modules: name → path; of the sandbox: name → value
   local session = setmetatable(fresh, Session)
   session.api = session:api_for(nil)
   return session
@@ -518,7 +548,7 @@ function sessions.adopt(inner)
 end
 
 local setting_names = {
-  "output", "stack", "max_memory", "limits", "message", "strict", "unsafe", "script_time", "script_memory",
+  "output", "stack", "max_memory", "limits", "message", "strict", "unsafe", "sandbox", "script_time", "script_memory",
 }
 
 local expected = {
@@ -561,7 +591,7 @@ end
 -- limits = { … } }.
 function sessions.create(settings)
   check_settings(settings)
-  local session = new({ settings = settings })
+  local session = new({ settings = settings, sandbox = settings.sandbox })
   session:open()
   return session
 end

@@ -2,6 +2,7 @@
 --- The scripts of `lunette run`: loads what -s and -e named, checks what they listen to, and ends them.
 
 local expectations = require("lunette.expectations")
+local environment = require("lunette.environment")
 local script = require("lunette.script")
 local sessions = require("lunette.session")
 
@@ -37,6 +38,8 @@ end
 function run.open(core_session, request, entries)
   local opened = sessions.adopt(core_session)
   opened:set_budget(request.script_time, request.script_memory)
+  environment.refuse_bytecode(opened)
+  opened.sandbox = request.sandbox
   opened.entries = entries
   opened.default_where = request.where
   opened.folders = request.folders

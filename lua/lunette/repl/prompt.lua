@@ -6,7 +6,7 @@
 local Owner = require("lunette.owner")
 local commands = require("lunette.repl.commands")
 local completion = require("lunette.repl.completion")
-local script = require("lunette.script")
+local environment = require("lunette.environment")
 local stops = require("lunette.repl.stops")
 local values = require("lunette.repl.values")
 
@@ -36,7 +36,7 @@ function Prompt:environment()
     guest = function() return self.session.guest end,
     memory = function() return self:memory() end,
   }
-  local env = script.environment(self.session, self.api)
+  local env = environment.free(self.session, self.api)
   function env.print(...)
     local parts = table.pack(...)
     for i = 1, parts.n do parts[i] = tostring(parts[i]) end
