@@ -300,8 +300,8 @@ static bool fits_export(const Pattern *pattern, const lun_definition *definition
 }
 
 static bool fits_any(const Pattern *pattern, const lun_definition *definition) {
-  const char *name = lun_definition_name(definition);
-  if (fits(pattern, name, NULL) || fits(pattern, lun_definition_raw_name(definition), NULL)) return true;
+  const char *name = lun_definition_name(definition), *raw = lun_definition_raw_name(definition);
+  if (fits(pattern, name, NULL) || (raw != name && fits(pattern, raw, NULL))) return true;
   if (fits_export(pattern, definition) || fits_import(pattern, definition)) return true;
   if (fits(pattern, lun_definition_import_name(definition), NULL)) return true;
   return lun_definition_is_host(definition) && fits(pattern, lun_definition_module_name(definition), name);

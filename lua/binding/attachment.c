@@ -159,7 +159,7 @@ static int ask_inside(lua_State *L) {
   const Member *member = asking->member;
   Session *session = member->attachment->head.session;
   session_anchors(L, session);
-  if (member->where != LUA_NOREF) {
+  if (member->where != LUA_NOREF && !member->compiled) {
     lua_rawgeti(L, 2, member->where);
     if (!where_wants(L, 3, session, asking->definition)) return 0;
     lua_pop(L, 1);
@@ -213,7 +213,14 @@ static lun_choice ask(void *context, const lun_definition *definition, lun_insta
   lua_State *L = attachment->head.session->L;
   Context outer = attachment->head.session->context;
   int status, base;
-  if (((attachment->attaching || attachment->is_spent) && attachment->has_problem) || !lua_checkstack(L, 10)) return none;
+  if ((attachment->attaching || attachment->is_spent) && attachment->has_problem) return none;
+  /* One that says of itself where it listens is put to work without a step into Lua. */
+  if (asking.member->compiled && !where_matches(asking.member->compiled, definition)) return none;
+  if (asking.member->listener && (asking.member->compiled || asking.member->where == LUA_NOREF)) {
+    answer_listener(&asking, asking.member->listener);
+    return asking.answer;
+  }
+  if (!lua_checkstack(L, 10)) return none;
   base = lua_gettop(L) + 1;
   lua_pushcfunction(L, error_text_handler);
   lua_pushcfunction(L, ask_inside);
@@ -324,6 +331,7 @@ static void read_member(lua_State *L, Member *member) {
   Session *session = member->attachment->head.session;
   if (lua_getfield(L, index, "where") != LUA_TNIL) {
     take_calls(L, member->attachment);
+    member->compiled = where_compiled(L, -1);
     member->where = session_anchor(L, session);
   }
   if (lua_getfield(L, index, "interceptor") != LUA_TNIL) {

@@ -22,6 +22,7 @@ typedef struct Listener {
 typedef struct Member {
   Attachment *attachment;
   int where;                 /* anchor; LUA_NOREF: all */
+  const struct WhereObject *compiled; /* the same, where it is no Lua function: C asks it */
   lun_aggregate *aggregate;  /* in place of a listener; held */
   bool closing;              /* of a balance: its other side */
   int factory;               /* anchor, or LUA_NOREF */

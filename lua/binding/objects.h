@@ -222,6 +222,9 @@ uint64_t duration_check(lua_State *L, int index, const char *what);
 uint32_t param_check(lua_State *L, int index, const lun_definition *definition);
 /* Calls with the values above `first`. */
 int function_call(lua_State *L, Session *session, lun_function *function, int first);
+/* The where at `index` if C can ask it alone; NULL: it is a function. It lives as long as the value. */
+const struct WhereObject *where_compiled(lua_State *L, int index);
+bool where_matches(const struct WhereObject *where, const lun_definition *definition);
 /* Whether `function` (a Lua function at `index`, or a where) wants it, in the state L. Raises. */
 bool where_wants(lua_State *L, int index, Session *session, const lun_definition *definition);
 

@@ -272,7 +272,7 @@ static bool granted(Wish wish, bool fact) {
   return wish == WISH_NONE || (wish == WISH_YES) == fact;
 }
 
-static bool where_matches(const WhereObject *object, const lun_definition *definition) {
+bool where_matches(const WhereObject *object, const lun_definition *definition) {
   lua_Integer index = (lua_Integer)lun_definition_index(definition);
   bool is_host = lun_definition_is_host(definition) || lun_definition_is_import(definition);
   const char *module = lun_definition_module_name(definition);
@@ -286,6 +286,8 @@ static bool where_matches(const WhereObject *object, const lun_definition *defin
   }
   return true;
 }
+
+const WhereObject *where_compiled(lua_State *L, int index) { return object_to(L, index, &where_class); }
 
 bool where_wants(lua_State *L, int index, Session *session, const lun_definition *definition) {
   const WhereObject *object = object_to(L, index, &where_class);
