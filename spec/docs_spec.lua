@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: MIT
--- What README.md and the pages of docs/ show is what one gets: their listings are run as they stand, both streams on one
--- terminal.
+-- What README.md and the pages of docs/ and examples/ show is what one gets: their listings are run as they stand, both
+-- streams on one terminal.
 
 local command = require("spec.support.command")
 local environment = require("spec.support.lua")
@@ -31,8 +31,10 @@ local function listings(text)
 end
 
 local pages = { "README.md" }
-for _, name in ipairs(files.list("docs")) do
-  if name:find("%.md$") then pages[#pages + 1] = "docs/" .. name end
+for _, from in ipairs({ "docs", "examples" }) do
+  for _, name in ipairs(files.list(from)) do
+    if name:find("%.md$") then pages[#pages + 1] = from .. "/" .. name end
+  end
 end
 
 for _, page in ipairs(pages) do

@@ -66,6 +66,7 @@ function check.main(core_session, request)
     if request.module then show(entry, matched(request.module, entry)) end
   end
   if #entries == 0 then io.write("nothing is listened to\n") end
+  io.stdout:flush() -- what is wrong is told below
   if request.module then return run.judge(session, request) end
   io.write(("%d script%s loaded\n"):format(#session.scripts, #session.scripts == 1 and "" or "s"))
 end
