@@ -99,8 +99,6 @@ int finish_stdout(void);
 enum { VALUE_TEXT = 64 };
 /* A value in its slots, as decimal; of a v128 in hexadecimal. Gives `text`. */
 const char *value_show(lun_type type, const uint64_t *slot, char text[VALUE_TEXT]);
-/* How much of a demangled name stands before its list of types: all of a name that has none. */
-size_t name_stem(const char *name);
 
 /* ---- the guest's file (guest.c) ---- */
 /* Maps the file and makes a module of it, named after the file. */

@@ -137,17 +137,17 @@ static void text_place(Text *text, const lun_place *source) {
   if (source->line && source->column) text_number(text, ":%llu", source->column);
 }
 
-/* "(a=1, 2)". Where the function may have changed them since, they are what they are now. */
+/* "(a=1, now 2)": one that the function may have changed since is what it is now. */
 static void text_params(Text *text, const lun_snapshot *stack, uint32_t index, const lun_definition *definition) {
   const lun_signature *signature = lun_definition_signature(definition);
-  bool exact;
-  const uint64_t *slots = lun_snapshot_params(stack, index, &exact);
+  const uint64_t *slots = lun_snapshot_params(stack, index, NULL);
   if (!slots || !signature->param_count) return;
-  text_string(text, exact ? "(" : "(now ");
+  text_string(text, "(");
   for (uint32_t i = 0; i < signature->param_count; i++) {
     const char *name = lun_definition_param_name(definition, i);
     char value[VALUE_TEXT];
     if (i) text_string(text, ", ");
+    if (!lun_snapshot_exact(stack, index, i)) text_string(text, "now ");
     if (name) text_escaped(text, name, strlen(name));
     if (name) text_string(text, "=");
     text_string(text, value_show(signature->params[i], slots, value));
@@ -183,7 +183,7 @@ static void text_frame(Text *text, const lun_snapshot *stack, uint32_t index) {
   for (size_t i = 0; i + 1 < count; i++) text_inlined(text, &sources[i]);
   text_string(text, "  at ");
   bool is_demangled = strcmp(name, lun_definition_raw_name(frame->definition)) != 0;
-  text_escaped(text, name, is_demangled ? name_stem(name) : strlen(name));
+  text_escaped(text, name, is_demangled ? lun_name_stem(name) : strlen(name));
   text_params(text, stack, index, frame->definition);
   if (module && *module) {
     text_string(text, " (");

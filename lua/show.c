@@ -40,20 +40,3 @@ const char *value_show(lun_type type, const uint64_t *slot, char text[VALUE_TEXT
   }
   return text;
 }
-
-size_t name_stem(const char *name) {
-  size_t size = strlen(name), end = size;
-  static const char *const tails[] = { " const", " volatile", " &", "&" };
-  for (size_t i = 0; i < sizeof tails / sizeof *tails; i++) {
-    size_t tail = strlen(tails[i]);
-    if (end > tail && memcmp(name + end - tail, tails[i], tail) == 0) end -= tail, i = (size_t)-1;
-  }
-  if (!end || name[end - 1] != ')') return size;
-  unsigned depth = 0;
-  while (end > 0) {
-    end--;
-    depth += name[end] == ')';
-    if (name[end] == '(' && --depth == 0) break;
-  }
-  return end ? end : size;
-}

@@ -91,6 +91,12 @@ typedef struct Catch {
   bool is_delegate;
 } Catch;
 
+/* A set of params: a bit for each of the first, one for all of the others. */
+enum { PARAMS_APART = 63 };
+static inline bool is_written(uint64_t written, uint32_t param) {
+  return written >> (param < PARAMS_APART ? param : PARAMS_APART) & 1;
+}
+
 struct lun_function {
   Word entry;               /* first: pc of an entry is its Function */
   Instance *instance;       /* of a host function the importing one, or NULL */
@@ -110,7 +116,7 @@ struct lun_function {
   uint32_t offsets_size;
   uint32_t catch_count;
   Catch *catches;           /* owned */
-  bool writes_params;       /* the body sets one: its present value is not what was passed */
+  uint64_t written_params;  /* those that the body sets: their present value may not be what was passed (is_written) */
   lun_host_callback callback;
   void *self;
 };
@@ -488,9 +494,9 @@ bool walk_next(Walk *walk);
 uint32_t walk_offset(const Walk *walk);
 /* All but `origin` and `serial`, which say in which callback a borrowed frame was taken. */
 void walk_frame(const Walk *walk, lun_frame *out);
-/* The present values of a frame's params, NULL where they are gone; `exact` (may be NULL): whether they are those that were
+/* The present values of a frame's params, NULL where they are gone; `written` (may be NULL): those that may not be what was
  * passed. `record`: the topmost one that is not of a frame further in. */
-const Slot *frame_params(const Function *function, const Slot *fp, const Record *record, bool *exact);
+const Slot *frame_params(const Function *function, const Slot *fp, const Record *record, uint64_t *written);
 uint32_t record_depth(Record *record);
 /* The true return word of the frame at fp, whose records begin at `record`. */
 const Word *true_return(const Slot *fp, const Record *record);

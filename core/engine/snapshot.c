@@ -10,7 +10,7 @@ enum { SNAPSHOT_INNER = 10000, SNAPSHOT_OUTER = 1000, PARAMS_MOST = 1 << 20 };
 /* Where a frame's params are among the values; NO_PARAMS: they were gone, or not asked for. */
 typedef struct Params {
   uint32_t first;
-  bool exact;
+  uint64_t written;        /* as frame_params gives it */
 } Params;
 enum { NO_PARAMS = UINT32_MAX };
 
@@ -23,8 +23,8 @@ struct lun_snapshot {
 };
 
 static Params params_keep(lun_snapshot *snapshot, const Walk *walk) {
-  Params params = { NO_PARAMS, false };
-  const Slot *slots = frame_params(walk->function, walk->fp, walk->record, &params.exact);
+  Params params = { NO_PARAMS, 0 };
+  const Slot *slots = frame_params(walk->function, walk->fp, walk->record, &params.written);
   uint32_t count = walk->function->type->type.param_slots;
   if (!slots || snapshot->values.count + count > PARAMS_MOST || !vec_grow(&snapshot->values, count)) return params;
   params.first = (uint32_t)snapshot->values.count;
@@ -36,7 +36,7 @@ static void keep(lun_snapshot *snapshot, const Walk *walk, uint64_t seen, bool w
   lun_frame frame = { .origin = NULL };
   walk_frame(walk, &frame);
   frame.slots = frame.function = NULL;
-  Params params = { NO_PARAMS, false };
+  Params params = { NO_PARAMS, 0 };
   if (with_params) params = params_keep(snapshot, walk);
   if (seen < SNAPSHOT_INNER + SNAPSHOT_OUTER) {
     if (with_params && !vec_grow(&snapshot->params, 1)) snapshot->omitted++;
@@ -125,9 +125,15 @@ const lun_frame *lun_snapshot_frame(const lun_snapshot *snapshot, uint32_t index
 
 const uint64_t *lun_snapshot_params(const lun_snapshot *snapshot, uint32_t index, bool *exact) {
   if (index >= snapshot->params.count || snapshot->params.items[index].first == NO_PARAMS) return NULL;
-  if (exact) *exact = snapshot->params.items[index].exact;
+  if (exact) *exact = snapshot->params.items[index].written == 0;
   static const uint64_t none[1];
   return snapshot->values.items ? snapshot->values.items + snapshot->params.items[index].first : none;
+}
+
+bool lun_snapshot_exact(const lun_snapshot *snapshot, uint32_t index, uint32_t param) {
+  if (index >= snapshot->params.count) return false;
+  const Params *params = &snapshot->params.items[index];
+  return params->first != NO_PARAMS && !is_written(params->written, param);
 }
 
 void lun_error_clear(lun_error *error) {

@@ -79,7 +79,7 @@ static void translate_numeric(Translator *t, Op op) {
 static void translate_local_set(Translator *t, uint32_t local, bool tee) {
   if (t->failed) return;
   int32_t slot = t->local_slots.items[local];
-  if (slot < 0) t->writes_params = true;
+  if (slot < 0) t->written_params |= UINT64_C(1) << (local < PARAMS_APART ? local : PARAMS_APART);
   Operand *top = &t->operands.items[t->operands.count - 1];
   bool same = top->kind == OPERAND_LOCAL && top->local == local;
   if (!same && t->local_uses.items[local] == 0 && can_redirect(t, top) && !t->far) {
@@ -561,7 +561,8 @@ static void begin(Translator *t, Function *function) {
   t->local_slots.count = t->local_widths.count = t->local_uses.count = 0;
   t->catches.count = 0, t->offsets.bytes.count = 0, t->offsets.word = t->offsets.offset = 0;
   t->label = t->last_move = UINT32_MAX, t->label_branches.count = 0;
-  t->clean = 0, t->last = -1, t->dead = t->failed = t->wants_far = t->writes_params = false;
+  t->clean = 0, t->last = -1, t->dead = t->failed = t->wants_far = false;
+  t->written_params = 0;
   t->stretch = NO_STRETCH;
   int32_t slot = -2 - (int32_t)function->type->slots;
   for (uint32_t i = 0; i < signature->param_count && !t->failed; i++) t->failed = !add_local(t, signature->params[i], &slot);
@@ -599,7 +600,7 @@ static lun_status finish(Translator *t, Function *function) {
     return LUN_NO_MEMORY;
   }
   function->frame_slots = (uint32_t)t->frame_slots;
-  function->writes_params = t->writes_params;
+  function->written_params = t->written_params;
   function->entry.body = code;
   Handler enter = function->local_slots ? handler_enter : handler_enter0;
   if (function->instance->max_depth) enter = handler_enter_counted;

@@ -63,7 +63,7 @@ typedef struct Translator {
   bool dead;                /* behind an unconditional branch */
   bool far, wants_far;      /* slots beyond 16 bits: use near scratch slots and far moves */
   bool failed;              /* out of memory */
-  bool writes_params;
+  uint64_t written_params;
 } Translator;
 
 #define NO_STRETCH UINT32_MAX

@@ -96,8 +96,8 @@ void walk_frame(const Walk *walk, lun_frame *out) {
   out->function = function;
 }
 
-const Slot *frame_params(const Function *function, const Slot *fp, const Record *record, bool *exact) {
-  if (exact) *exact = function->callback || !function->writes_params;
+const Slot *frame_params(const Function *function, const Slot *fp, const Record *record, uint64_t *written) {
+  if (written) *written = function->written_params;
   for (; record && record->fp >= fp; record = record->prev) {
     if (record->fp != fp) continue;
     if (record->phase == PHASE_INTERCEPTED) return NULL;
@@ -105,7 +105,7 @@ const Slot *frame_params(const Function *function, const Slot *fp, const Record 
     /* In after, this call's own or that of a callback further out, the results stand where the params were. */
     if (record->phase == PHASE_AFTER && !record->params) return NULL;
     if ((record->phase == PHASE_AFTER || record->phase == PHASE_ABORT) && record->params) {
-      if (exact) *exact = true;
+      if (written) *written = 0;
       return record->params;
     }
     break;

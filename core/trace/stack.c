@@ -107,15 +107,24 @@ bool lun_stack_next(lun_stack *stack) {
 }
 
 const uint64_t *lun_stack_params(const lun_stack *stack, bool *exact) {
-  const Record *origin = stack->origin;
-  if (stack->ret == ret_unstarted || stack->ret == ret_ended || !is_live(origin, stack->serial)) return NULL;
-  return frame_params(stack->frame.function, stack->frame.slots, stack->frame.record, exact);
+  if (stack->ret == ret_unstarted || stack->ret == ret_ended) return NULL;
+  return lun_frame_params(&stack->frame, exact);
 }
 
 const uint64_t *lun_frame_params(const lun_frame *frame, bool *exact) {
   const Record *origin = frame->origin;
   if (!origin || !is_live(origin, frame->serial)) return NULL;
-  return frame_params(frame->function, frame->slots, frame->record, exact);
+  uint64_t written;
+  const Slot *params = frame_params(frame->function, frame->slots, frame->record, &written);
+  if (exact) *exact = written == 0;
+  return params;
+}
+
+bool lun_frame_exact(const lun_frame *frame, uint32_t param) {
+  const Record *origin = frame->origin;
+  uint64_t written;
+  if (!origin || !is_live(origin, frame->serial)) return false;
+  return frame_params(frame->function, frame->slots, frame->record, &written) && !is_written(written, param);
 }
 
 lun_snapshot *lun_call_snapshot(const lun_call *call) {

@@ -111,6 +111,15 @@ static int get_exact(lua_State *L) {
   return 1;
 }
 
+/* frame:is_exact(i | name): the same of one of them. */
+static int frame_is_exact(lua_State *L) {
+  const FrameObject *object = self(L);
+  uint32_t number = param_check(L, 2, object->frame.definition);
+  if (params_of(object, NULL)) lua_pushboolean(L, lun_frame_exact(&object->frame, number));
+  else lua_pushnil(L);
+  return 1;
+}
+
 static int frame_params(lua_State *L) {
   const FrameObject *object = self(L);
   const lun_signature *signature = lun_definition_signature(object->frame.definition);
@@ -138,6 +147,6 @@ static const Field fields[] = {
   { "exact", get_exact, NULL },             { "file", get_file, NULL },         { "line", get_line, NULL },
   { "column", get_column, NULL },           { "inlined", get_inlined, NULL },   { NULL, NULL, NULL },
 };
-static const luaL_Reg methods[] = { { "params", frame_params }, { NULL, NULL } };
+static const luaL_Reg methods[] = { { "params", frame_params }, { "is_exact", frame_is_exact }, { NULL, NULL } };
 static const luaL_Reg metamethods[] = { { "__tostring", frame_tostring }, { NULL, NULL } };
 const Class frame_class = { "frame", 2, fields, methods, metamethods, NULL, NULL };

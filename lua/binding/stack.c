@@ -5,9 +5,10 @@
  *
  *     #0  wasi_snapshot_preview1.fd_read (host)
  *         refill (inlined) json.c:12:9
- *     #1  parse_value (json) 0x1f3 json.c:40:5
+ *     #1  parse_value(at=70976, now depth=2) (json) 0x1f3 json.c:40:5
  *
- * An offset there is the module file's, as other tools count. */
+ * Params are there where they are known: not in snapshots, other than an err's; "now" stands before one that the function may
+ * have changed. An offset there is the module file's, as other tools count. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -160,8 +161,57 @@ static void add_name(luaL_Buffer *buffer, const char *name) {
   name_add(buffer, name, strlen(name));
 }
 
+/* Of a frame to be printed. */
+typedef struct Shown {
+  const lun_frame *frame;
+  const lun_snapshot *snapshot;  /* that it is from, or NULL: its callback lasts */
+  uint32_t index;                /* there */
+} Shown;
+
+static bool shown_exact(const Shown *shown, uint32_t param) {
+  return shown->snapshot ? lun_snapshot_exact(shown->snapshot, shown->index, param) : lun_frame_exact(shown->frame, param);
+}
+
+/* Of a reference its type: those of the host's making are not asked how they look. */
+static void add_value(luaL_Buffer *buffer, Session *session, lun_type type, const uint64_t *slots) {
+  lua_State *L = buffer->L;
+  char text[40];
+  if (type == LUN_V128) {
+    snprintf(text, sizeof text, "0x%016" PRIx64 "%016" PRIx64, slots[1], slots[0]);
+    luaL_addstring(buffer, text);
+  } else if (!types_plain(&type, 1)) {
+    luaL_addstring(buffer, *slots ? lun_type_name(type) : "null");
+  } else {
+    values_push(L, session, &type, 1, slots);
+    luaL_tolstring(L, -1, NULL);
+    lua_remove(L, -2);
+    luaL_addvalue(buffer);
+  }
+}
+
+static void add_params(luaL_Buffer *buffer, Session *session, const Shown *shown) {
+  const lun_definition *definition = shown->frame->definition;
+  const lun_signature *signature = lun_definition_signature(definition);
+  const uint64_t *slots = shown->snapshot ? lun_snapshot_params(shown->snapshot, shown->index, NULL)
+                                          : lun_frame_params(shown->frame, NULL);
+  if (!slots || !signature->param_count) return;
+  for (uint32_t i = 0; i < signature->param_count; i++) {
+    const char *name = lun_definition_param_name(definition, i);
+    luaL_addstring(buffer, i ? ", " : "(");
+    if (!shown_exact(shown, i)) luaL_addstring(buffer, "now ");
+    if (name) add_name(buffer, name);
+    if (name) luaL_addchar(buffer, '=');
+    add_value(buffer, session, signature->params[i], slots);
+    slots += lun_type_slots(signature->params[i]);
+  }
+  luaL_addchar(buffer, ')');
+}
+
 /* What was inlined there stands above the frame, without a number. */
-static void add_frame(luaL_Buffer *buffer, const lun_frame *frame, lua_Integer number) {
+static void add_frame(luaL_Buffer *buffer, Session *session, const Shown *shown, lua_Integer number) {
+  const lun_frame *frame = shown->frame;
+  const char *name = lun_definition_name(frame->definition);
+  bool is_demangled = strcmp(name, lun_definition_raw_name(frame->definition)) != 0;
   char text[64];
   const char *module = frame->is_host ? "host" : frame->instance ? lun_instance_name(frame->instance) : NULL;
   lun_place sources[SOURCES_SHOWN];
@@ -174,7 +224,8 @@ static void add_frame(luaL_Buffer *buffer, const lun_frame *frame, lua_Integer n
   }
   snprintf(text, sizeof text, "%s#%-2" PRId64 " ", number > 0 || count > 1 ? "\n" : "", (int64_t)number);
   luaL_addstring(buffer, text);
-  add_name(buffer, lun_definition_name(frame->definition));
+  name_add(buffer, name, is_demangled ? lun_name_stem(name) : strlen(name));
+  add_params(buffer, session, shown);
   if (!module || !*module) module = lun_definition_module_name(frame->definition);
   if (module && *module) {
     luaL_addstring(buffer, " (");
@@ -188,7 +239,7 @@ static void add_frame(luaL_Buffer *buffer, const lun_frame *frame, lua_Integer n
   if (count) source_add(buffer, &sources[count - 1]);
 }
 
-static void add_snapshot(luaL_Buffer *buffer, const lun_snapshot *snapshot) {
+static void add_snapshot(luaL_Buffer *buffer, Session *session, const lun_snapshot *snapshot) {
   uint32_t count = lun_snapshot_count(snapshot), gap = lun_snapshot_gap(snapshot);
   uint64_t omitted = lun_snapshot_omitted(snapshot);
   char text[64];
@@ -197,7 +248,8 @@ static void add_snapshot(luaL_Buffer *buffer, const lun_snapshot *snapshot) {
       snprintf(text, sizeof text, "\n... %" PRIu64 " frames omitted", omitted);
       luaL_addstring(buffer, text);
     }
-    add_frame(buffer, lun_snapshot_frame(snapshot, i), (lua_Integer)(i < gap ? i : i + omitted));
+    const Shown shown = { lun_snapshot_frame(snapshot, i), snapshot, i };
+    add_frame(buffer, session, &shown, (lua_Integer)(i < gap ? i : i + omitted));
   }
 }
 
@@ -210,11 +262,13 @@ static int stack_tostring(lua_State *L) {
   }
   luaL_buffinit(L, &buffer);
   if (object->snapshot) {
-    add_snapshot(&buffer, object->snapshot);
+    add_snapshot(&buffer, object->head.session, object->snapshot);
   } else {
     lua_Integer number = 0;
-    for (lun_stack walk = lun_call_stack(object->box->call); lun_stack_next(&walk);)
-      add_frame(&buffer, &walk.frame, number++);
+    for (lun_stack walk = lun_call_stack(object->box->call); lun_stack_next(&walk);) {
+      const Shown shown = { &walk.frame, NULL, 0 };
+      add_frame(&buffer, object->head.session, &shown, number++);
+    }
   }
   luaL_pushresult(&buffer);
   return 1;

@@ -296,6 +296,7 @@ api.rows = {
   { "frame.is_host", "boolean", "whether it is a host function's" },
   { "frame.reentry", "boolean", "whether it was called from the host" },
   { "frame.exact", "boolean | nil", "whether its params are those that were passed" },
+  { "frame:is_exact", "(i | name) -> boolean | nil", "the same of one: false where the body may have changed it" },
   { "frame:params", "() -> values", "the present values of its params, inside the callback" },
   -- definition
   { "definition.index", "integer", "in its module; of a host function in the importing one" },

@@ -9,6 +9,7 @@ local testkit = {}
 
 local Frame = {}
 Frame.__index = Frame
+function Frame.is_exact() return true end
 function Frame:params() return table.unpack(self.values) end
 function Frame:__tostring() return "frame of " .. self.definition.name end
 

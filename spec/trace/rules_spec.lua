@@ -795,6 +795,30 @@ describe("R11 read-only", function()
     assert.same({ { "outer", 8, false }, { "plain", 3, true } }, seen)
   end)
 
+  it("says of each param in frames further out whether it is exact, also where a stack is printed", function()
+    local app = guest.open([[(module
+      (func $outer (export "outer") (param $a i32) (param $b i32) (param v128 f64)
+        (local.set $b (i32.const 8)) (call $inner (i32.const 1)))
+      (func $inner (param i32) (if (i32.eqz (local.get 0)) (then unreachable))
+        (call $last (local.get 0)))
+      (func $last (export "last") (param i32) (local.set 0 (i32.const 0)) unreachable))]])
+    local exact, printed, late
+    app.lunette.on("inner", { before = function(call)
+      local frame = call:stack()[2]
+      exact = { frame:is_exact("a"), frame:is_exact("b"), frame:is_exact(3), frame:is_exact(4) }
+      printed = tostring(call:stack())
+      late = frame
+    end })
+    local err = failure(app.instance.invoke, app.instance, "outer", 3, 4, ("\1"):rep(16), 1.5)
+    assert.same({ true, false, true, true }, exact)
+    local values = "a=3, now b=8, 0x01010101010101010101010101010101, 1.5"
+    assert.matches("^#0  inner%(1%) %(app%) 0x%x+\n#1  outer%(" .. values .. "%) %(app%) 0x%x+$", printed)
+    assert.matches("^#0  last%(now 0%) %(app%) 0x%x+\n#1  inner%(1%) %(app%) 0x%x+\n#2  outer%(" .. values
+      .. "%) %(app%) 0x%x+$", tostring(err.stack))
+    assert.is_nil(late:is_exact(1))
+    assert.is_truthy(failure(late.is_exact, late, 5):find("outer has 4 params, there is no number 5", 1, true))
+  end)
+
   it("refuses to write guest memory, globals and tables in a listener", function()
     local app = guest.open([[(module (memory (export "m") 1) (global (export "g") (mut i32) (i32.const 1))
       (table (export "t") 1 funcref) (func (export "f")))]])

@@ -44,6 +44,9 @@ LUN_API bool lun_stack_next(lun_stack *stack);
 LUN_API const uint64_t *lun_stack_params(const lun_stack *stack, bool *exact);
 /* The same for a frame copied out of a lun_stack; NULL when its callback is over. */
 LUN_API const uint64_t *lun_frame_params(const lun_frame *frame, bool *exact);
+/* Whether one of them, counted from 0, is what was passed: false where the body writes it (from the 64th on: one of those), or
+ * where they are gone. */
+LUN_API bool lun_frame_exact(const lun_frame *frame, uint32_t param);
 
 /* NULL: out of memory. At most the innermost 10,000 and the outermost 1,000 frames; the rest is counted. */
 LUN_API lun_snapshot *lun_call_snapshot(const lun_call *call);
@@ -54,6 +57,8 @@ LUN_API const lun_frame *lun_snapshot_frame(const lun_snapshot *snapshot, uint32
 /* The values of a frame's params when the snapshot was taken, owned by it; kept by the stack of an error alone. NULL: not
  * kept, or gone by then. `exact` (may be NULL): whether they are those that were passed. */
 LUN_API const uint64_t *lun_snapshot_params(const lun_snapshot *snapshot, uint32_t index, bool *exact);
+/* The same of one of them, counted from 0. */
+LUN_API bool lun_snapshot_exact(const lun_snapshot *snapshot, uint32_t index, uint32_t param);
 LUN_API uint64_t lun_snapshot_omitted(const lun_snapshot *snapshot);
 /* Where the omitted frames were: after this many frames. */
 LUN_API uint32_t lun_snapshot_gap(const lun_snapshot *snapshot);

@@ -38,6 +38,8 @@ LUN_API const lun_definition *lun_module_function_at(const lun_module *module, u
  * memory, or this build has no demangler (lun_can_demangle). Any thread. */
 LUN_API char *lun_demangle(const char *symbol);
 LUN_API bool lun_can_demangle(void);
+/* How many bytes of a demangled name stand before its list of types: of "sum(int) const" 3. For who shows arguments there. */
+LUN_API size_t lun_name_stem(const char *name);
 
 #ifdef __cplusplus
 }

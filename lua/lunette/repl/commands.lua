@@ -38,9 +38,10 @@ local function frame_args(frame)
   if not good or (list.n == 0 and #frame.definition.params > 0) then return "(...)" end
   local names = frame.definition.param_names or {}
   for i = 1, list.n do
-    list[i] = (names[i] and text.escape(names[i]) .. "=" or "") .. values.plain(list[i])
+    local now = frame:is_exact(i) == false and "now " or ""
+    list[i] = now .. (names[i] and text.escape(names[i]) .. "=" or "") .. values.plain(list[i])
   end
-  return "(" .. table.concat(list, ", ") .. ")" .. (frame.exact == false and " (now)" or "")
+  return "(" .. table.concat(list, ", ") .. ")"
 end
 
 -- Source line where there is one, else the offset in the file.
