@@ -60,7 +60,7 @@ typedef struct Options {
   uint64_t timeout_ns;      /* 0: none */
   lun_limits limits;
   uint64_t script_time_ns, script_memory; /* 0: none */
-  bool strict, sandbox, unsafe, quiet, help, json, inherit_env, deterministic, stub_imports;
+  bool strict, watch, sandbox, unsafe, quiet, help, json, inherit_env, deterministic, stub_imports;
   bool is_repl;             /* the prompt comes first */
   bool closed[3];           /* so was descriptor 0, 1 or 2 when the command was started */
   Color color;

@@ -154,6 +154,7 @@ static lun_status option_take(Options *o, int id, char *value, lun_error *error)
     case OPTION_SCRIPT_MEMORY:
       if (size_parse(value, &o->script_memory)) return LUN_OK;
       return bad_value(id, value, "it is a size above 0: 64K, 8M, 1G", error);
+    case OPTION_WATCH: o->watch = true; return LUN_OK;
     case OPTION_SANDBOX: o->sandbox = true; return LUN_OK;
     case OPTION_STRICT: o->strict = true; return LUN_OK;
     case OPTION_UNSAFE: o->unsafe = true; return LUN_OK;

@@ -141,6 +141,8 @@ static void push_request(lua_State *L, const Request *request) {
   lua_setfield(L, -2, "arguments");
   lua_pushboolean(L, options->json);
   lua_setfield(L, -2, "json");
+  lua_pushboolean(L, options->watch);
+  lua_setfield(L, -2, "watch");
   lua_pushboolean(L, options->sandbox);
   lua_setfield(L, -2, "sandbox");
   lua_pushboolean(L, options->strict);

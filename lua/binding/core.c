@@ -73,6 +73,7 @@ static const luaL_Reg functions[] = {
   { "session", core_session }, { "module", core_module }, { "instantiate", core_instantiate }, { "host", core_host },
   { "memory", core_memory },   { "table", core_table },   { "global", core_global },           { "attach", core_attach },
   { "tag", core_tag },         { "budget", core_budget },
+  { "watch_folder", core_watch_folder }, { "real_path", core_real_path },
   { "where", core_where },     { "nearest", core_nearest }, { "monotonic_ns", core_monotonic },
   { "gzip", core_gzip }, { "aggregate", core_aggregate }, { "aggregate_rows", core_aggregate_rows }, { "aggregate_total", core_aggregate_total },
   { "aggregate_quantile", core_aggregate_quantile }, { "aggregate_spec", core_aggregate_spec },

@@ -358,6 +358,8 @@ void wasi_clear(Session *session);
 /* What lunette.core offers besides classes: functions that take a session first. */
 int core_session(lua_State *L);
 int core_budget(lua_State *L);
+int core_watch_folder(lua_State *L);
+int core_real_path(lua_State *L);
 int core_module(lua_State *L);
 int core_instantiate(lua_State *L);
 int core_host(lua_State *L);

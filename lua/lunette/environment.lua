@@ -68,10 +68,11 @@ local function basis(session, api)
   return env
 end
 
---- All of the standard library.
-function environment.free(session, api)
+--- All of the standard library. `owner` may be nil: whose it is.
+function environment.free(session, api, owner)
   local env = basis(session, api)
   function env.require(name)
+    if owner then owner.requires = true end
     if name == "lunette" then return api end
     if name == "luv" then return api.uv end
     return require(name)
@@ -126,7 +127,7 @@ local function require_file(session, name)
 end
 
 --- Nothing that reaches files, processes, C or other scripts.
-function environment.closed(session, api)
+function environment.closed(session, api, owner)
   local env = basis(session, api)
   for _, name in ipairs(functions) do env[name] = _G[name] end
   copy_libraries(env)
@@ -136,6 +137,7 @@ function environment.closed(session, api)
     if name == "lunette" then return api end
     if type(name) ~= "string" then error("require: a name expected, got " .. type(name), 2) end
     if libraries[name] or name == "os" then return env[name] end
+    if owner then owner.requires = true end
     local good, value = pcall(require_file, session, name)
     if not good then error(value, type(value) == "string" and 2 or 0) end
     return value

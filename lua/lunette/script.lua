@@ -112,8 +112,9 @@ end
 -- has put to work by the time it fails is taken away again.
 local function run(session, owner, source, chunk_name)
   if source:sub(1, 1) == "\27" then raise(session, ("%s: a compiled script; only Lua text is taken"):format(owner.name)) end
+  owner.text = source
   owner.sandboxed = session.sandbox and not owner.spec.name
-  local env = environment[owner.sandboxed and "closed" or "free"](session, session:api_for(owner))
+  local env = environment[owner.sandboxed and "closed" or "free"](session, session:api_for(owner), owner)
   local chunk, problem = load(source, chunk_name, "t", env)
   if not chunk then raise(session, problem) end
   local good, failure = session.core:call_load(chunk, explain)

@@ -80,7 +80,7 @@ describe("an unknown option", function()
     "lunette: unknown option -x\nhint: lunette help run lists the options\n")
   fails("is what another command's option is", { "list", "--dir", ".", "app.wasm" }, 64,
     "lunette: unknown option --dir\nhint: lunette help list lists the options\n")
-  for _, option in ipairs({ "format", "tape", "watch", "tier" }) do
+  for _, option in ipairs({ "format", "tape", "tier" }) do
     it("is --" .. option .. ", which is not there", function()
       local result = run { "run", "--" .. option, "app.wasm" }
       assert.equal(64, result.status)

@@ -68,7 +68,9 @@ end
 function run.load(core_session, request)
   local status
   session, status = run.open(core_session, request)
-  return status or run.judge(session, request)
+  status = status or run.judge(session, request)
+  if request.watch and not status then require("lunette.watch").follow(session) end
+  return status
 end
 
 --- The instance is made: scripts see it as lunette.guest.
