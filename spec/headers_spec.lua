@@ -34,7 +34,7 @@ describe("each public header", function()
     it(name .. " says on which threads it may be used, before anything else", function()
       local head = text:match("^/%* SPDX[^\n]*\n(/%*.-%*/)\n#ifndef LUNETTE_")
       assert.is_truthy(head, "no comment at the head")
-      assert.is_truthy(head:find("Threads:", 1, true), head)
+      assert.is_truthy(head:find("%f[%a][Tt]hreads"), head)
     end)
 
     it(name .. " describes each function, and how it fails where that must be checked", function()
@@ -61,4 +61,17 @@ describe("each public header", function()
       end
     end)
   end
+end)
+
+describe("the public headers", function()
+  it("give each name to one thing: a type is declared in one of them", function()
+    local first = {}
+    for _, name in ipairs(files.list(folder)) do
+      for type in files.read(folder .. name):gmatch("\ntypedef struct lun_[%w_]+ (lun_[%w_]+);") do
+        assert.is_nil(first[type], ("%s is declared in %s and in %s"):format(type, tostring(first[type]), name))
+        first[type] = name
+      end
+    end
+    assert.equal("listener.h", first.lun_attachment)
+  end)
 end)

@@ -151,20 +151,20 @@ void output_fail(lun_output *output, int failure);
 /* Closes the destination and frees the output, which no thread uses any more. */
 void output_destroy(lun_output *output);
 
-/* ---- watches (watch.c) ---- */
-typedef struct Watches {
+/* ---- alarms (alarm.c) ---- */
+typedef struct Alarms {
   int fd;               /* epoll set of what they wait for */
   pthread_mutex_t lock; /* held while they are told */
-} Watches;
+} Alarms;
 
 /* 0, or a negative errno. */
-int watches_init(Watches *watches);
-void watches_clear(Watches *watches);
+int alarms_init(Alarms *alarms);
+void alarms_clear(Alarms *alarms);
 /* The writer's thread, when the set is readable: tells those that are due. */
-void watches_serve(Watches *watches);
+void alarms_serve(Alarms *alarms);
 
 /* ---- the writer (writer.c) ---- */
-Watches *writer_watches(lun_writer *writer);
+Alarms *writer_alarms(lun_writer *writer);
 /* Any thread, async-signal-safe: runs the writer's service soon. */
 void writer_call(lun_writer *writer);
 /* The writer's thread: tells of an output's first failure. */

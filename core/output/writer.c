@@ -32,7 +32,7 @@ struct lun_writer {
   uv_thread_t thread;
   int call_fd;                     /* eventfd: something is to be done */
   int ready_fd;                    /* epoll set of the destinations that would have to wait */
-  Watches watches;                 /* of the threads that run guests */
+  Alarms alarms;                   /* of the threads that run guests */
   uv_poll_t call, ready, due;
   uv_timer_t tick, deadline, grace;
   bool has_grace;                  /* its timer is there */
@@ -47,7 +47,7 @@ struct lun_writer {
   _Atomic bool rescuing;           /* a signal handler may be at work: nobody is told of failures any more */
 };
 
-Watches *writer_watches(lun_writer *writer) { return &writer->watches; }
+Alarms *writer_alarms(lun_writer *writer) { return &writer->alarms; }
 
 void writer_call(lun_writer *writer) {
   uint64_t one = 1;
@@ -178,7 +178,7 @@ static void on_ready(uv_poll_t *poll, int status, int events) {
 static void on_due(uv_poll_t *poll, int status, int events) {
   lun_writer *writer = poll->data;
   (void)status, (void)events;
-  watches_serve(&writer->watches);
+  alarms_serve(&writer->alarms);
 }
 
 static void on_tick(uv_timer_t *timer) {
@@ -273,9 +273,9 @@ static int watch_all(lun_writer *writer) {
   writer->ready_fd = epoll_create1(EPOLL_CLOEXEC);
   failure = watch_descriptor(writer, &writer->ready, writer->ready_fd, on_ready);
   if (failure) return failure;
-  failure = watches_init(&writer->watches);
+  failure = alarms_init(&writer->alarms);
   if (failure) return uv_translate_sys_error(-failure);
-  failure = watch_descriptor(writer, &writer->due, writer->watches.fd, on_due);
+  failure = watch_descriptor(writer, &writer->due, writer->alarms.fd, on_due);
   if (failure) return failure;
   failure = uv_timer_init(&writer->loop, &writer->tick);
   if (failure) return failure;
@@ -315,7 +315,7 @@ static void writer_free(lun_writer *writer) {
   uv_loop_close(&writer->loop);
   if (writer->call_fd >= 0) close(writer->call_fd);
   if (writer->ready_fd >= 0) close(writer->ready_fd);
-  watches_clear(&writer->watches);
+  alarms_clear(&writer->alarms);
   free(writer);
 }
 
@@ -325,7 +325,7 @@ lun_status lun_writer_create(const lun_writer_options *options, lun_writer **out
   if (!writer) return lun_error_set(error, LUN_NO_MEMORY, "out of memory for the writer thread");
   if (options) writer->options = *options;
   writer->has_barrier = barrier_prepare();
-  writer->call_fd = writer->ready_fd = writer->watches.fd = -1;
+  writer->call_fd = writer->ready_fd = writer->alarms.fd = -1;
   int failure = loop_init(&writer->loop);
   if (failure) {
     free(writer);

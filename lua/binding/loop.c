@@ -3,7 +3,7 @@
  *
  * Nobody polls it. The writer's thread watches its descriptor and its next timer and pokes the store when one is due; at
  * the guest's next safepoint, which waiting host functions have too, the loop has a turn: uv_run without waiting. After each
- * turn, and after whatever is started outside of one, the watch is armed anew. A turn runs inside one lua_pcall on the Lua
+ * turn, and after whatever is started outside of one, the alarm is set anew. A turn runs inside one lua_pcall on the Lua
  * thread of the session's present level, which is idle at a safepoint; a callback may call the guest, whose safepoints give
  * no turn meanwhile. A turn that has taken long is followed by as long a time for the guest: callbacks that are always due
  * take half of it, not all. */
@@ -31,9 +31,9 @@ static uint64_t now_ns(void) {
 void loop_touch(Loop *loop) {
   if (loop->running || loop->broken || loop->closing) return;
   int timeout = uv_backend_timeout(&loop->uv);
-  if (loop->rest_ns && now_ns() < loop->rest_ns) lun_watch_arm(loop->watch, false, loop->rest_ns);
+  if (loop->rest_ns && now_ns() < loop->rest_ns) lun_alarm_arm(loop->alarm, false, loop->rest_ns);
   else if (timeout == 0) lun_store_poke(loop->session->store);
-  else lun_watch_arm(loop->watch, true, timeout < 0 ? UINT64_MAX : (uv_now(&loop->uv) + (uint64_t)timeout) * NS_PER_MS);
+  else lun_alarm_arm(loop->alarm, true, timeout < 0 ? UINT64_MAX : (uv_now(&loop->uv) + (uint64_t)timeout) * NS_PER_MS);
 }
 
 static int turn_inside(lua_State *L) {
@@ -193,7 +193,7 @@ static int set_up(Loop *loop, lun_error *error) {
   }
   uv_timer_init(&loop->uv, &loop->keep);
   uv_timer_start(&loop->keep, on_keep, UINT64_MAX, 0);
-  if (lun_watch_create(loop->session->writer, uv_backend_fd(&loop->uv), on_due, loop->session->store, &loop->watch, error) ==
+  if (lun_alarm_create(loop->session->writer, uv_backend_fd(&loop->uv), on_due, loop->session->store, &loop->alarm, error) ==
       LUN_OK)
     return 0;
   uv_close((uv_handle_t *)&loop->keep, NULL);
@@ -246,7 +246,7 @@ void loop_close(Session *session) {
   if (!loop) return;
   loop->closing = true;
   lun_store_on_safepoint(session->store, NULL, NULL);
-  lun_watch_destroy(loop->watch);
+  lun_alarm_destroy(loop->alarm);
   bool gone = wind_up(loop);
   session->loop = NULL;
   luv_free(loop);

@@ -13,7 +13,7 @@ typedef struct Luv Luv;
 typedef struct Loop {
   uv_loop_t uv;
   Session *session;
-  lun_watch *watch;
+  lun_alarm *alarm;
   uv_timer_t keep;      /* never strikes: the loop counts as alive, whatever scripts have unreferenced */
   bool running;         /* uv_run is at work: it must not be entered again */
   bool closing;         /* no callback is called any more */

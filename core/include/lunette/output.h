@@ -46,20 +46,20 @@ LUN_API void lun_writer_destroy(lun_writer *writer);
  * `timeout_ms`. On the writer's own thread, also from a callback, it writes itself. */
 LUN_API void lun_writer_rescue(lun_writer *writer, unsigned timeout_ms);
 
-/* ---- watches: a guest's thread that has an event loop of its own ----
+/* ---- alarms: a guest's thread that has an event loop of its own ----
  * While it runs the guest it cannot wait for that loop; the writer's thread does. */
-typedef struct lun_watch lun_watch;
+typedef struct lun_alarm lun_alarm;
 
-/* `fd`: what the loop polls by (an epoll descriptor), the caller's, open until the watch is destroyed. `on_due` is told on the
+/* `fd`: what the loop polls by (an epoll descriptor), the caller's, open until the alarm is destroyed. `on_due` is told on the
  * writer's thread; lun_store_poke is what it is for. It waits for nothing until it is armed. Fails with LUN_NO_MEMORY. */
-LUN_API LUN_MUST_CHECK lun_status lun_watch_create(lun_writer *writer, int fd, void (*on_due)(void *self), void *self,
-                                                   lun_watch **out, lun_error *error);
+LUN_API LUN_MUST_CHECK lun_status lun_alarm_create(lun_writer *writer, int fd, void (*on_due)(void *self), void *self,
+                                                   lun_alarm **out, lun_error *error);
 /* From now on: once fd is readable (if `with_fd`), or the monotonic clock has come to `deadline_ns` (UINT64_MAX: never), on_due
  * is called, at most once for each of the two. Arming again replaces what was; to be done after each turn of the loop. One
  * thread. */
-LUN_API void lun_watch_arm(lun_watch *watch, bool with_fd, uint64_t deadline_ns);
+LUN_API void lun_alarm_arm(lun_alarm *alarm, bool with_fd, uint64_t deadline_ns);
 /* Before the writer goes. on_due is called no more when it returns; not from within on_due. NULL is ignored. */
-LUN_API void lun_watch_destroy(lun_watch *watch);
+LUN_API void lun_alarm_destroy(lun_alarm *alarm);
 
 /* ---- outputs ---- */
 typedef struct lun_output_options {
