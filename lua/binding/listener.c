@@ -147,20 +147,34 @@ static bool tell_guarded(lua_State *L, Telling *telling) {
   return budget_pcall(telling->session, L, 1, 0, TEXT_HANDLER) == LUA_OK;
 }
 
+/* Most values are of i32. False: one of them is no number. */
+static inline bool push_numbers(lua_State *L, const lun_type *types, uint32_t count, const uint64_t *slots) {
+  for (uint32_t i = 0; i < count; i++) {
+    if (LIKELY(types[i] == LUN_I32)) lua_pushinteger(L, (int32_t)(uint32_t)slots[i]);
+    else if (values_push_plain(L, &types[i], 1, &slots[i]) == 0) return false;
+  }
+  return true;
+}
+
+/* With values that take memory, or more of them than every thread has room for. */
+static __attribute__((noinline, cold)) bool tell_far(CallBox *box, int function, const lun_type *types, uint32_t count,
+                                                     const uint64_t *slots) {
+  Session *session = box->head.session;
+  Telling telling = { session, function, box, types, count, slots, NULL };
+  return tell_guarded(session->L, &telling);
+}
+
 static inline bool tell_values(lua_State *L, Session *session, int function, CallBox *box, const lun_type *types,
                                uint32_t count, const uint64_t *slots) {
-  if (LIKELY(count <= ROOM)) {
-    lua_rawgeti(L, ANCHORS, function);
-    lua_rawgeti(L, ANCHORS, box->anchor);
-    if (LIKELY(values_push_plain(L, types, count, slots) == count))
-      return budget_pcall(session, L, (int)count + 1, 0, TEXT_HANDLER) == LUA_OK;
-  }
-  Telling telling = { session, function, box, types, count, slots, NULL };
-  return tell_guarded(L, &telling);
+  if (UNLIKELY(count > ROOM)) return tell_far(box, function, types, count, slots);
+  lua_rawgeti(L, ANCHORS, function);
+  lua_rawgeti(L, ANCHORS, box->anchor);
+  if (UNLIKELY(!push_numbers(L, types, count, slots))) return tell_far(box, function, types, count, slots);
+  return budget_pcall(session, L, (int)count + 1, 0, TEXT_HANDLER) == LUA_OK;
 }
 
 /* False: out of memory, and said so. */
-static bool take(Listener *listener, lun_call *call, CallBox **box) {
+static inline bool take(Listener *listener, lun_call *call, CallBox **box) {
   *box = box_take(listener->attachment->head.session, &listener->attachment->boxes);
   if (*box) return true;
   lun_call_fail(call, "not enough memory for a call object");
@@ -168,7 +182,7 @@ static bool take(Listener *listener, lun_call *call, CallBox **box) {
 }
 
 /* ---- events ---- */
-static bool tell_before(Listener *listener, lun_call *call, const uint64_t *params, CallBox *box) {
+static inline __attribute__((always_inline)) bool tell_before(Listener *listener, lun_call *call, const uint64_t *params, CallBox *box) {
   Session *session = listener->attachment->head.session;
   const lun_signature *signature = lun_definition_signature(lun_call_definition(call));
   Context outer = session->context;
@@ -210,7 +224,7 @@ static void hear_before(void *self, lun_call *call, const uint64_t *params) {
 }
 
 /* The box of a call that ends; NULL: it was not heard, or memory fails. */
-static CallBox *box_of(Listener *listener, lun_call *call) {
+static inline CallBox *box_of(Listener *listener, lun_call *call) {
   void *data = *lun_call_data(call);
   CallBox *box = data;
   if (!data) return NULL;
