@@ -154,8 +154,8 @@ function lunette.global(options) end
 ---@return lunette.tag
 function lunette.tag(options) end
 
---- a further session: a store, an output and this API of its own; unsafe=true: its listeners may change the guest; script_time="50ms": what one callback may take, script_memory="8M": what the callbacks may make of Lua's memory grow by
----@param options? { output?: any, stack?: any, max_memory?: any, limits?: any, message?: any, strict?: any, unsafe?: any, script_time?: any, script_memory?: any }
+--- a further session: a store, an output and this API of its own; unsafe=true: its listeners may change the guest; script_time="50ms": what one callback may take, script_memory="8M": what the callbacks may make of Lua's memory grow by; sandbox=true: what lunette.load loads reaches no files, no processes and no C
+---@param options? { output?: any, stack?: any, max_memory?: any, limits?: any, message?: any, strict?: any, unsafe?: any, sandbox?: any, script_time?: any, script_memory?: any }
 ---@return lunette
 function lunette.session(options) end
 
@@ -237,7 +237,7 @@ function lunette.expect(condition, message) end
 ---@param message? string
 function lunette.fail(message) end
 
---- a guest made of declarations, to test scripts with; a function: a name or {name=, params=, results=, param_names=, export=}, of the host {name=, host="env", call=f}; memory: a string or {[address]=string, pages=, max=}; frames: the calls under which it is called, top first
+--- a guest made of declarations, to test scripts with; a function: a name or {name=, params=, results=, param_names=, export=}, of the host {name=, host="env", call=f}; memory: a string or {[address]=string, pages=, max=}; frames: the calls under which it is called, top first; session: options of lunette.session
 ---@param options table
 ---@return lunette.fake
 function lunette.fake(options) end
@@ -820,6 +820,11 @@ local stack = {}
 ---@field reentry boolean whether it was called from the host
 ---@field exact boolean | nil whether its params are those that were passed
 local frame = {}
+
+--- the same of one: false where the body may have changed it
+---@param i integer | string
+---@return boolean | nil
+function frame:is_exact(i) end
 
 --- the present values of its params, inside the callback
 ---@return any ...

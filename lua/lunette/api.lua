@@ -66,10 +66,10 @@ api.rows = {
   { "lunette.fail", "([message])",
     "tells the message with its place and ends the run with kind exit, status 104; in a program, outside of a run, raises it" },
   { "lunette.failures", "list of strings", "what lunette.fail and lunette.expect have told" },
-  { "lunette.fake", "({module=, functions={…}, memory={…}, frames={…}, output=}) -> fake",
+  { "lunette.fake", "({module=, functions={…}, memory={…}, frames={…}, session={…}}) -> fake",
     "a guest made of declarations, to test scripts with; a function: a name or {name=, params=, results=, param_names=, "
       .. "export=}, of the host {name=, host=\"env\", call=f}; memory: a string or {[address]=string, pages=, max=}; "
-      .. "frames: the calls under which it is called, top first" },
+      .. "frames: the calls under which it is called, top first; session: options of lunette.session" },
   { "fake:call", "(name, param, …) | ({name, param, …, calls={…}, writes={[address]=string}, returns=, traps=}) -> err | nil",
     "calls a function, which does what is said; of a host function: writes= returns= raises= exits=" },
   { "fake:load", "(file | name [, options]) -> script", "loads a script into the fake's session, as -s does" },

@@ -168,15 +168,21 @@ end
 
 local fake = { names = { fields = fields, methods = methods } }
 
---- A fake as it was declared; open_session({ output=, message= }) makes its session.
+--- A fake as it was declared; open_session(settings) makes its session.
 function fake.new(open_session, given)
   local read = declared.read(given)
-  local messages, path = {}, nil
-  if given.output == nil then path = os.tmpname() end
-  local session = open_session({
-    output = given.output == nil and path or given.output,
-    message = function(text) messages[#messages + 1] = text end,
-  })
+  local messages, path, settings = {}, nil, {}
+  for name, value in pairs(given.session or {}) do settings[name] = value end
+  if settings.output == nil then
+    path = os.tmpname()
+    settings.output = path
+  end
+  settings.message = settings.message or function(text) messages[#messages + 1] = text end
+  local good, session = pcall(open_session, settings)
+  if not good then
+    if path then os.remove(path) end
+    error(session, 0)
+  end
   local handle = setmetatable({}, Handle)
   kept[handle] = { session = session, declared = read, messages = messages, path = path }
   return handle

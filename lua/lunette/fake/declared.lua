@@ -130,7 +130,8 @@ end
 --- All of it: what module.bytes takes, and `frames`, `by_name`.
 function declared.read(given)
   check_type("fake: what it is told", given, "table")
-  declared.check_names("fake", given, { "module", "functions", "memory", "frames", "output" })
+  declared.check_names("fake", given, { "module", "functions", "memory", "frames", "session" })
+  check_type("fake: session", given.session, "table", true)
   local hosts, guests, by_name = read_functions(given.functions)
   local frames = read_frames(given.frames, guests, by_name)
   local functions = table.move(guests, 1, #guests, #hosts + 1, hosts)
