@@ -176,6 +176,11 @@ int run_command(const Options *options);
 /* From now on a fatal signal first writes what the writer still has. NULL: no longer. */
 void signals_guard(lun_writer *writer);
 
+/* The path is taken away by whatever ends the process, and by socket_remove, which any thread and a signal's handler may call.
+ * It stays the caller's. */
+void socket_guard(const char *path);
+void socket_remove(void);
+
 /* From now on exit(3) first writes and closes the output. NULL: no longer. False: out of memory. */
 LUN_MUST_CHECK bool exit_guard(lun_output *output);
 

@@ -15,6 +15,7 @@
 #include "binding.h"
 #include "command.h"
 
+enum { STOPPED = 512 };                  /* of run.finish: lunette.stop was called after the guest's end; less this, its status */
 enum { RESCUE_MS = 500, QUIT = 256 }; /* QUIT: of run.prompt, the prompt was left before the guest ran */
 /* How long scripts may go on after the end was asked for: in a callback while the guest runs, and in at_exit. */
 enum { GRACE_MS = 1000, GRACES_RUNNING = 1, GRACES_FINISHING = 5 };
@@ -39,7 +40,6 @@ typedef struct Run {
   _Atomic int signal_number;  /* the first that asked for the end */
   atomic_bool expired;        /* the deadline has passed */
   _Atomic bool pause_asked;   /* Ctrl-C in repl, until the guest stands still */
-  bool listens;               /* the socket's path is ours */
   atomic_bool unread;         /* nobody reads the trace any more */
   _Atomic Phase phase;
   Phase grace_phase;          /* the writer's: in which phase it counts … */
@@ -61,6 +61,7 @@ static void on_signal(void *self, int number, unsigned count) {
   }
   if (count > 1) {
     lun_writer_rescue(run->writer, RESCUE_MS);
+    socket_remove();
     _exit(128 + number);
   }
   atomic_store(&run->signal_number, number);
@@ -103,6 +104,7 @@ static void on_grace(void *self, bool blocked) {
   if (!why || phase == PHASE_OVER || blocked || terminal_is_reading(run->terminal)) return;
   if (++run->graces < (phase == PHASE_RUNNING ? GRACES_RUNNING : GRACES_FINISHING)) return;
   lun_writer_rescue(run->writer, RESCUE_MS);
+  socket_remove();
   message("%s, and %s did not return", why, phase == PHASE_RUNNING ? "a script or a host function" : "at_exit");
   _exit(exit_status);
 }
@@ -249,7 +251,7 @@ static int load_scripts(Run *run) {
     int fd = socket_listen(run->options->listen_path, &run->error);
     if (fd < 0) return 0;
     request.listen_fd = fd; /* the script loop's from here on */
-    run->listens = true;
+    socket_guard(run->options->listen_path);
   }
   if (state_open(&run->state, &loan, &run->error) != LUN_OK) return 0;
   return state_call(&run->state, "run", "load", &request);
@@ -354,7 +356,7 @@ static void take_down(Run *run) {
   lun_store_destroy(run->store);
   state_close(&run->state);
   terminal_destroy(run->terminal);
-  if (run->listens) unlink(run->options->listen_path);
+  socket_remove();
   lun_wasi_destroy(run->wasi);
   if (run->stdin_fd >= 0) close(run->stdin_fd);
 }
@@ -400,7 +402,8 @@ int run_command(const Options *options) {
   take_down(&run);
   bool own = !exit_status && (status == LUN_OK || status == LUN_EXIT || is_unread(&run, status));
   int printed = finish_stdout();
-  if (own && at_exit) return at_exit;
+  if (own && at_exit && at_exit < STOPPED) return at_exit;
   if (own && written) return written;
-  return own && printed ? printed : ended;
+  if (own && printed) return printed;
+  return own && at_exit ? at_exit - STOPPED : ended;
 }

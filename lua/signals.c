@@ -21,11 +21,22 @@ static _Atomic(lun_writer *) guarded;
 /* So has what exit(3) calls. */
 static lun_output *open_output;
 
+/* And that of run --listen, which nobody serves any more. */
+static _Atomic(const char *) socket_path;
+
+void socket_guard(const char *path) { atomic_store(&socket_path, path); }
+
+void socket_remove(void) {
+  const char *path = atomic_exchange(&socket_path, NULL);
+  if (path) unlink(path);
+}
+
 static const int fatal_signals[] = { SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT };
 
 static void on_fatal_signal(int number) {
   lun_writer *writer = atomic_exchange(&guarded, NULL);
   if (writer) lun_writer_rescue(writer, RESCUE_MS);
+  socket_remove();
   raise(number);  /* SA_RESETHAND: the default action, as soon as this returns */
 }
 
@@ -46,6 +57,7 @@ static void on_exit_call(int status, void *unused) {
   lun_output *output = open_output;
   (void)unused;
   open_output = NULL;
+  socket_remove();
   if (!output || lun_output_close(output, &error) == LUN_OK) return;
   int failure = report_error(&error, NULL);
   lun_error_clear(&error);

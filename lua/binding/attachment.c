@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "attachment.h"
+#include "loop.h"
 
 /* ---- listeners ---- */
 static int field_anchor(lua_State *L, Session *session, int index, const char *name) {
@@ -201,6 +202,7 @@ static void asked_in_vain(lua_State *L, Attachment *attachment) {
     lua_pop(L, 1);
   } else {
     if (!attachment->has_problem) session_message(session, text);
+    session_fail_run(session, text);
     lua_pop(L, 1);
   }
   attachment->has_problem = true;
@@ -433,6 +435,7 @@ int core_attach(lua_State *L) {
   luaL_checktype(L, 3, LUA_TTABLE);
   lua_settop(L, 3);
   luaL_checkstack(L, 30, NULL);
+  if (session->strict && session->is_loan) loop_open(L, session); /* what a factory's failure ends the run by */
   attachment = object_new(L, &attachment_class, session, sizeof *attachment);
   attachment->self = attachment->problem = attachment->known = attachment->on_error = LUA_NOREF;
   lua_pushcfunction(L, prepare);

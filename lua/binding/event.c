@@ -90,7 +90,11 @@ static void report(void *self, lun_watch *handle, const char *message) {
   session->context = CONTEXT_LISTENER;
   status = budget_pcall(session, L, 2, 0, base + 1);
   session->context = outer;
-  if (status != LUA_OK) session_message(session, lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : "error in on_error");
+  if (status != LUA_OK) {
+    const char *problem = lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : "error in on_error";
+    session_message(session, problem);
+    session_fail_run(session, problem);
+  }
   lua_settop(L, base);
 }
 

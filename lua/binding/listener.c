@@ -92,7 +92,9 @@ static bool report_to_function(Attachment *attachment, const char *text) {
       session_unanchor(session, attachment->on_error);
       attachment->on_error = LUA_NOREF;
     }
-    session_message(session, lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : "error in on_error");
+    const char *problem = lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : "error in on_error";
+    session_message(session, problem);
+    session_fail_run(session, problem);
     lua_pop(L, 1);
   }
   lua_pop(L, 1);

@@ -149,6 +149,13 @@ void loop_fail(Loop *loop, lua_State *L, bool tell) {
   lua_pop(L, 1);
 }
 
+void session_fail_run(Session *session, const char *text) {
+  Loop *loop = session->loop;
+  if (!session->strict || !loop || loop->failure) return;
+  loop->failure = strndup(text, strcspn(text, "\n"));
+  lun_store_poke(session->store);
+}
+
 /* ---- waiting for it, where there is no guest to run ---- */
 bool loop_has_work(Loop *loop) {
   uv_unref((uv_handle_t *)&loop->keep);

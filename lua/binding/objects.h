@@ -142,6 +142,8 @@ int session_anchor(lua_State *L, Session *session);
 void session_unanchor(Session *session, int anchor);
 /* One line or more, without "lunette: ". Never raises. */
 void session_message(Session *session, const char *text);
+/* With strict, where the session has a script loop: the run ends at its next safepoint, with kind listener. Never raises. */
+void session_fail_run(Session *session, const char *text);
 /* Whether guest memory, globals and tables may be written now: by host functions, by a program of one's own, and by all with
  * `unsafe`. Raises where not. */
 void session_check_write(lua_State *L, Session *session, const char *what);

@@ -254,7 +254,17 @@ function calls.pause(session)
   else prompt.stops:next_call("*") end
 end
 
-function calls.stop(session, _, status) session:open():stop(status) end
+-- After the guest's end, which the command has told by `stopped`, it is the run's status, and nothing lingers.
+function calls.stop(session, _, status)
+  local inner = session:open()
+  if session.stopped == nil then return inner:stop(status) end
+  local number = status == nil and 0 or math.tointeger(status)
+  if not number or number < -(1 << 31) or number >= 1 << 31 then
+    error("stop: a status is a 32-bit integer", 0)
+  end
+  session.stopped = number
+  inner:stop_loop()
+end
 function calls.fuel(session, _, left) return session:open():fuel(left) end
 function calls.options(session, owner, declared)
   return options.read(owner, declared, function(text) error(core.error(session.core, "script", text), 0) end)
@@ -497,7 +507,7 @@ end
 -- why the end was asked for, so that nothing lingers.
 function Session:finish(asked)
   local failures = self:run_exits(nil)
-  local ended = loop.settle(self, asked)
+  local ended = loop.settle(self, asked or self.stopped)
   return failures + self.core.loop_failures, ended
 end
 

@@ -96,6 +96,32 @@ lunette.onn: no such field; did you mean 'on'?
     assert.is_false(files.exists(folder .. "/socket"))
   end)
 
+  for how, case in pairs({
+    ["a second signal ends it at once"] = { "lunette.at_exit(function() print('stuck') while true do end end)", "stuck" },
+    ["a script never returns"] = { "lunette.on('tick', function() print('stuck') while true do end end)" },
+    ["a script calls os.exit"] = { "lunette.on('tick', function(call, n) if n > 100 then os.exit(3) end end)", nil, true },
+  }) do
+    it("takes its socket away where " .. how, function()
+      serve(case[1])
+      if case[3] then
+        assert.equal(3, server.wait())
+      else
+        if case[2] then server.process:kill("sigint") else server.shows("stuck") end
+        if case[2] then server.shows(case[2]) end
+        assert.equal(130, server.finish("sigint"))
+      end
+      assert.is_false(files.exists(folder .. "/socket"))
+    end)
+  end
+
+  it("takes its socket away where a fatal signal strikes", function()
+    serve()
+    server.process:kill("sigsegv")
+    server.wait()
+    assert.equal(11, server.signal)
+    assert.is_false(files.exists(folder .. "/socket"))
+  end)
+
   it("stops the guest at its breakpoints, with the stack, and lets it go on", function()
     serve()
     dialogue({

@@ -139,6 +139,47 @@ lunette: x.lua:2: call.nmae: no such field; did you mean 'name'?
     assert.is_truthy(result.stderr:find("\n  leaf(x=7) ! listener: -e:1: no\n} ! listener\n", 1, true), result.stderr)
   end)
 
+  for name, code in pairs({
+    ["in at_exit"] = "lunette.at_exit(function() lunette.stop(7) end)",
+    ["in a timer that lingers"] = [[lunette.linger(1 << 40)
+      lunette.at_exit(function() lunette.delay(1, function() lunette.stop(7) end) end)]],
+    ["where it follows another"] = [[lunette.at_exit(function() lunette.stop(7) end)
+      lunette.at_exit(function() lunette.stop(3) end)]],
+    ["and ends what lingers"] = [[lunette.linger(1 << 40) lunette.every(1000, print)
+      lunette.at_exit(function() lunette.stop(7) end)]],
+    ["as the guest's status is, modulo 256"] = "lunette.at_exit(function() lunette.stop(7 + 256) end)",
+  }) do
+    it("gives the run's status by lunette.stop after the guest's end, " .. name, function()
+      local result = run { guest = guest, "run", "-e", code, "app.wasm" }
+      assert.same({ 7, "" }, { result.status, result.stderr })
+    end)
+  end
+
+  it("makes a success of a guest's status by lunette.stop(0) after its end, but not of a trap's", function()
+    local code = "lunette.at_exit(function() lunette.stop() end)"
+    local exits = [[(module (import "wasi_snapshot_preview1" "proc_exit" (func $exit (param i32)))
+      (memory (export "memory") 1) (func (export "_start") (call $exit (i32.const 5))))]]
+    assert.equal(0, run({ guest = exits, "run", "-e", code, "app.wasm" }).status)
+    local traps = '(module (func (export "_start") unreachable))'
+    assert.equal(134, run({ guest = traps, "run", "-e", code, "app.wasm" }).status)
+    local result = run { guest = guest, "run", "-e", "lunette.at_exit(function() lunette.stop(1 << 40) end)", "app.wasm" }
+    assert.is_truthy(result.stderr:find("-e:1: stop: a status is a 32-bit integer", 1, true), result.stderr)
+  end)
+
+  for what, code in pairs({
+    ["a factory"] = 'lunette.factory(function() error("no") end)',
+    ["a where that is a function"] = 'lunette.on(function() error("no") end, print)',
+    ["on_error"] = 'lunette.on("leaf", error, { on_error = function() error("no") end })',
+    ["on_instance"] = 'lunette.on_instance(function() error("no") end)',
+  }) do
+    it(("ends the run under --strict when %s fails, with status 102"):format(what), function()
+      local result = run { guest = guest, "run", "--strict", "-e", code, "app.wasm" }
+      assert.equal(102, result.status, result.stderr)
+      assert.is_truthy(result.stderr:find("lunette: listener: -e:1: no", 1, true), result.stderr)
+      assert.equal(0, run({ guest = guest, "run", "-e", code, "app.wasm" }).status)
+    end)
+  end
+
   it("may fail at the end: that is told, and minded under --strict", function()
     local code = "lunette.at_exit(function() error('late') end)"
     local result = run { guest = guest, "run", "-e", code, "app.wasm" }

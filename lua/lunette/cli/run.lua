@@ -7,6 +7,7 @@ local script = require("lunette.script")
 local sessions = require("lunette.session")
 
 local EXIT_STRICT = 102
+local STOPPED = 512 -- to the command: with the status of lunette.stop after the guest's end
 
 local run = {}
 local session
@@ -79,9 +80,11 @@ function run.set_guest(_, instance) session:set_guest(instance) end
 --- The guest has ended: runs what the scripts gave at_exit. Gives the exit status where an expectation has failed, and where
 -- --strict minds a failure.
 function run.finish(core_session, request)
+  session.stopped = false
   local failures = session:finish(request.topic)
   if #session.failures > 0 then return expectations.STATUS end
-  return failures > 0 and core_session.strict and EXIT_STRICT or nil
+  if failures > 0 and core_session.strict then return EXIT_STRICT end
+  return session.stopped and STOPPED + (session.stopped & 255) or nil
 end
 
 local QUIT = 256 -- to the command: the prompt was left
