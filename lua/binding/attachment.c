@@ -78,7 +78,7 @@ static Listener *listener_new(lua_State *L, Attachment *attachment) {
   if (!listener) luaL_error(L, "not enough memory");
   listener->attachment = attachment;
   listener->before = listener->after = listener->abort = LUA_NOREF;
-  listener->call = listener->params = listener->results = LUA_NOREF;
+  listener->call = listener->params = listener->results = listener->change = LUA_NOREF;
   listener->next = attachment->listeners;
   attachment->listeners = listener; /* from here on it goes with the attachment, whatever raises */
   return listener;
@@ -101,7 +101,12 @@ static Listener *listener_of(lua_State *L, Attachment *attachment, int index) {
   }
   lua_pop(L, 1);
   listener = listener_new(L, attachment);
-  (attachment->intercepts ? read_interceptor : read_callbacks)(L, attachment, listener, index);
+  if (attachment->watches) {
+    lua_pushvalue(L, index);
+    listener->change = session_anchor(L, attachment->head.session);
+  } else {
+    (attachment->intercepts ? read_interceptor : read_callbacks)(L, attachment, listener, index);
+  }
   lua_pushvalue(L, index);
   lua_pushlightuserdata(L, listener);
   lua_rawset(L, -3);
@@ -142,7 +147,7 @@ static void answer_aggregate(lua_State *L, Asking *asking, lun_aggregate *aggreg
 }
 
 static void answer_listener(Asking *asking, Listener *listener) {
-  asking->answer = (lun_choice){ listener->attachment->intercepts ? NULL : listener_kind(listener), listener };
+  asking->answer = (lun_choice){ asking->member->is_only ? NULL : listener_kind(listener), listener };
 }
 
 /* What a factory has answered stays as long as the attachment does. */
@@ -238,9 +243,12 @@ static lun_choice ask(void *context, const lun_definition *definition, lun_insta
   return status == LUA_OK ? asking.answer : none;
 }
 
+Listener *attachment_asked(Attachment *attachment, const lun_definition *definition, lun_instance *instance) {
+  return ask(&attachment->members[0], definition, instance).self;
+}
+
 static lun_intercept_choice ask_interceptor(void *context, const lun_definition *definition, lun_instance *instance) {
-  const Attachment *attachment = context;
-  Listener *listener = ask(&attachment->members[0], definition, instance).self;
+  Listener *listener = attachment_asked(context, definition, instance);
   return (lun_intercept_choice){ listener ? interceptor_kind(listener) : NULL, listener };
 }
 
@@ -258,6 +266,7 @@ static void release(void *context) {
     session_unanchor(session, listener->after);
     session_unanchor(session, listener->abort);
     session_unanchor(session, listener->call);
+    session_unanchor(session, listener->change);
     session_unanchor(session, listener->params);
     session_unanchor(session, listener->results);
     free(listener->failure);
@@ -339,8 +348,13 @@ static void read_member(lua_State *L, Member *member) {
   if (lua_getfield(L, index, "interceptor") != LUA_TNIL) {
     if (lua_type(L, -1) != LUA_TFUNCTION && lua_type(L, -1) != LUA_TTABLE)
       luaL_error(L, "an interceptor (a function, or a table with params, results) expected, got %s", luaL_typename(L, -1));
-    member->attachment->intercepts = true;
+    member->attachment->intercepts = member->is_only = true;
     member->listener = listener_of(L, member->attachment, lua_gettop(L));
+  } else if (lua_getfield(L, index, "change") != LUA_TNIL) {
+    member->attachment->watches = member->is_only = true;
+    lua_getfield(L, index, "target");
+    change_read_target(L, session, lua_gettop(L), &member->attachment->target);
+    member->listener = listener_of(L, member->attachment, lua_gettop(L) - 1);
   } else if (lua_getfield(L, index, "factory") != LUA_TNIL) {
     if (lua_type(L, -1) != LUA_TFUNCTION) luaL_error(L, "a factory (a function) expected, got %s", luaL_typename(L, -1));
     member->factory = session_anchor(L, session);
@@ -417,7 +431,8 @@ static bool attach(lua_State *L, Attachment *attachment, const lun_attach_option
   lun_status status;
   session->L = L;
   attachment->attaching = true;
-  status = attachment->intercepts
+  status = attachment->watches ? change_attach(attachment, options, error)
+           : attachment->intercepts
              ? lun_store_intercept(session->store, ask_interceptor, attachment, options, &attachment->handle, error)
              : attach_members(attachment, options, error);
   attachment->attaching = false;

@@ -13,6 +13,7 @@ typedef struct Listener {
   Attachment *attachment;
   int before, after, abort;  /* anchors, or LUA_NOREF */
   int call, params, results; /* of an interceptor, likewise */
+  int change;                /* of lunette.on_change, likewise */
   bool reported;             /* its first failure has been told */
   bool muted;                /* it has failed: the engine tells it no new call */
   char *failure;             /* text and traceback of the last one, until it is told */
@@ -26,6 +27,7 @@ typedef struct Member {
   lun_aggregate *aggregate;  /* in place of a listener; held */
   bool closing;              /* of a balance: its other side */
   int factory;               /* anchor, or LUA_NOREF */
+  bool is_only;              /* it intercepts or watches */
   Listener *listener;
 } Member;
 
@@ -44,6 +46,8 @@ struct Attachment {
   CallWhere *asked;          /* held; NULL: its where asks nothing of calls */
   bool is_late;              /* and its listeners are told at the end of calls */
   bool intercepts;           /* its one member is an interceptor */
+  bool watches;              /* its one member is told of changes of the target */
+  lun_change_target target;
   bool has_params, has_time; /* its options */
   bool stops;                /* a failure ends the run, and mutes nobody */
   uint64_t calls;
@@ -57,6 +61,15 @@ const lun_listener *listener_kind(const Listener *listener);
 void listener_fail(Listener *listener, lun_call *call, lua_State *L);
 /* The lun_attach_options.report of all attachments. */
 void listener_report(void *context, lun_attachment *handle, lun_call *call, void *self, const char *message);
+
+/* ---- attachment.c ---- */
+/* The listener that its one member has for the function, or NULL. */
+Listener *attachment_asked(Attachment *attachment, const lun_definition *definition, lun_instance *instance);
+
+/* ---- change.c ---- */
+/* Reads a global, or {address, size, memory=}. Raises. */
+void change_read_target(lua_State *L, Session *session, int index, lun_change_target *target);
+lun_status change_attach(Attachment *attachment, const lun_attach_options *options, lun_error *error);
 
 /* ---- intercept.c ---- */
 const lun_interceptor *interceptor_kind(const Listener *listener);

@@ -54,7 +54,8 @@ static void silence(Listener *listener) {
   session_unanchor(session, listener->after);
   session_unanchor(session, listener->abort);
   session_unanchor(session, listener->results);
-  listener->after = listener->abort = listener->results = LUA_NOREF;
+  session_unanchor(session, listener->change);
+  listener->after = listener->abort = listener->results = listener->change = LUA_NOREF;
 }
 
 void listener_fail(Listener *listener, lun_call *call, lua_State *L) {

@@ -50,6 +50,9 @@ api.rows = {
     "changes calls, before any listener hears of them (needs --unsafe): a function answers in place of the callee, "
       .. "params(call, params…) and results(call, results…) return others, or nothing; options: name= "
       .. "on_error=\"report\"|\"stop\"|f reentrant=true" },
+  { "lunette.on_change", "(global | {address, size [, memory=]}, function(call, old, new) … end [, options]) -> attachment",
+    "compares, in C, at the entries and exits of calls, what is there with what was there at the last one; of memory (of the "
+      .. "first instance, if none is named) strings; options: where= (default: all calls) name= on_error= params= reentrant=" },
   { "lunette.on_grow", "(function(event) … end [, options]) -> watch",
     "hears memory.grow and table.grow; options: on_error=\"report\"|\"stop\"|f reentrant=true" },
   { "lunette.on_instance", "(function(event) … end [, options]) -> watch",

@@ -141,6 +141,18 @@ function calls.factory(session, owner, factory, settings)
   return attach(session, owner, members, type(settings) == "table" and settings.where or nil, settings)
 end
 
+--- A listener of all functions, or of where=, that the core tells only of changes.
+function calls.on_change(session, owner, target, callback, settings)
+  if type(callback) ~= "function" then error("on_change: a function expected, got " .. type(callback), 0) end
+  settings = settings == nil and {} or settings
+  if type(settings) ~= "table" then error("on_change: options must be a table, not a " .. type(settings), 0) end
+  for name in pairs(settings) do
+    where.check_name("on_change", name, { "where", "name", "on_error", "params", "reentrant" })
+  end
+  local wanted = settings.where == nil and "*" or settings.where
+  return attach(session, owner, { { change = callback, target = target or false } }, wanted, settings)
+end
+
 local function watch(session, owner, what, kinds, callback, settings)
   if type(callback) ~= "function" then error(("%s: a function expected, got %s"):format(what, type(callback)), 0) end
   settings = settings == nil and {} or settings

@@ -5,6 +5,7 @@
 #define LUNETTE_LUNETTE_H
 
 #include <lunette/aggregate.h>
+#include <lunette/change.h>
 #include <lunette/exception.h>
 #include <lunette/event.h>
 #include <lunette/instance.h>
