@@ -7,7 +7,10 @@
 /* ---- what is watched ---- */
 static void *object_of(lua_State *L, Session *session, int index, const Class *class, const char *what) {
   const Handle *handle = object_to(L, index, class);
-  if (!handle) luaL_error(L, "on_change: %s must be a %s, not a %s", what, class->name, luaL_typename(L, index));
+  if (!handle) {
+    luaL_error(L, "on_change: %s must be a %s, not a %s", what, class->name, luaL_typename(L, index));
+    return NULL;
+  }
   if (handle->head.session != session) luaL_error(L, "on_change: %s is another session's", what);
   return handle->pointer;
 }

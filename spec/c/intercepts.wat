@@ -1,0 +1,12 @@
+(module
+  (import "host" "twice" (func $twice (param i32) (result i32)))
+  (global $g (export "g") (mut i32) (i32.const 0))
+  (func $double (export "double") (param i32) (result i32) (i32.mul (local.get 0) (i32.const 2)))
+  (func (export "outer") (param i32) (result i32) (i32.add (call $double (local.get 0)) (i32.const 1)))
+  (func (export "host") (param i32) (result i32) (call $twice (local.get 0)))
+  (func $breaks (export "breaks") (param i32) (result i32) unreachable)
+  (func (export "around") (param i32) (result i32) (call $breaks (local.get 0)))
+  (func $store (export "store") (param i32) (result i32) (global.set $g (local.get 0)) (local.get 0))
+  (func $written (export "written") (param i32) (param i32) (result i32)
+    (local.set 1 (i32.const 9)) (call $double (local.get 0)))
+  (func (export "writes") (param i32) (result i32) (call $written (local.get 0) (i32.const 4))))
