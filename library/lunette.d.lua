@@ -193,6 +193,12 @@ function lunette.multi(factory, ...) end
 ---@return lunette.attachment
 function lunette.intercept(where, callback, options) end
 
+--- compares, in C, at the entries and exits of calls, what is there with what was there at the last one; of memory (of the first instance, if none is named) strings; options: where= (default: all calls) name= on_error= params= reentrant=
+---@param global lunette.global | table
+---@param ... any
+---@return lunette.attachment
+function lunette.on_change(global, ...) end
+
 --- hears memory.grow and table.grow; options: on_error="report"|"stop"|f reentrant=true
 ---@param callback fun(event: lunette.event): any
 ---@param options? lunette.watch_options
@@ -829,6 +835,10 @@ function frame:is_exact(i) end
 --- the present values of its params, inside the callback
 ---@return any ...
 function frame:params() end
+
+--- the locals that its function declares, params not among them, as they are now, inside the callback
+---@return { index?: any, name?: any, type?: any, value?: any }[]
+function frame:locals() end
 
 ---@class lunette.definition
 ---@field index integer in its module; of a host function in the importing one

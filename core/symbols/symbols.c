@@ -122,6 +122,11 @@ const char *lun_definition_param_name(const lun_definition *definition, uint32_t
   return scope ? param_name(symbols, unit, scope, index, definition->type->signature.param_count) : NULL;
 }
 
+const char *lun_definition_local_name(const lun_definition *definition, uint32_t index) {
+  if (index < definition->type->signature.param_count) return lun_definition_param_name(definition, index);
+  return definition->module ? names_local(definition->module, definition->index, index) : NULL;
+}
+
 const lun_definition *lun_module_function_at(const lun_module *module, uint64_t code_offset) {
   uint32_t low = module->imported_functions, high = module->function_count;
   while (low < high) {

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* One frame of a stack: static facts that stay, and the present values of its params while its callback lasts. */
+#include <limits.h>
+
 #include "objects.h"
 
 typedef struct FrameObject {
@@ -134,6 +136,31 @@ static int frame_params(lua_State *L) {
   return (int)signature->param_count;
 }
 
+/* frame:locals() -> list of {index=, name=, type=, value=} */
+static int frame_locals(lua_State *L) {
+  const FrameObject *object = self(L);
+  if (!is_fresh(object)) return luaL_error(L, "stale frame: the callback that it came from is over");
+  size_t count = lun_frame_locals(&object->frame, NULL, 0);
+  lun_local *locals = lua_newuserdatauv(L, count * sizeof *locals + 1, 0);
+  lun_frame_locals(&object->frame, locals, count);
+  luaL_checkstack(L, 8, NULL);
+  lua_createtable(L, count < INT_MAX ? (int)count : 0, 0);
+  for (size_t i = 0; i < count; i++) {
+    char type[LUN_TYPE_TEXT];
+    lua_createtable(L, 0, 4);
+    lua_pushinteger(L, locals[i].index);
+    lua_setfield(L, -2, "index");
+    lua_pushstring(L, locals[i].name);
+    lua_setfield(L, -2, "name");
+    lua_pushstring(L, lun_type_text(locals[i].type, type, sizeof type));
+    lua_setfield(L, -2, "type");
+    values_push(L, object->head.session, &locals[i].type, 1, locals[i].value);
+    lua_setfield(L, -2, "value");
+    lua_rawseti(L, -2, (lua_Integer)i + 1);
+  }
+  return 1;
+}
+
 static int frame_tostring(lua_State *L) {
   const FrameObject *object = object_check_closed(L, 1, &frame_class);
   if (object->head.session->closed) lua_pushliteral(L, "frame (its session is closed)");
@@ -147,6 +174,8 @@ static const Field fields[] = {
   { "exact", get_exact, NULL },             { "file", get_file, NULL },         { "line", get_line, NULL },
   { "column", get_column, NULL },           { "inlined", get_inlined, NULL },   { NULL, NULL, NULL },
 };
-static const luaL_Reg methods[] = { { "params", frame_params }, { "is_exact", frame_is_exact }, { NULL, NULL } };
+static const luaL_Reg methods[] = {
+  { "params", frame_params }, { "is_exact", frame_is_exact }, { "locals", frame_locals }, { NULL, NULL },
+};
 static const luaL_Reg metamethods[] = { { "__tostring", frame_tostring }, { NULL, NULL } };
 const Class frame_class = { "frame", 2, fields, methods, metamethods, NULL, NULL };

@@ -301,6 +301,8 @@ api.rows = {
   { "frame.exact", "boolean | nil", "whether its params are those that were passed" },
   { "frame:is_exact", "(i | name) -> boolean | nil", "the same of one: false where the body may have changed it" },
   { "frame:params", "() -> values", "the present values of its params, inside the callback" },
+  { "frame:locals", "() -> list of {index=, name=, type=, value=}",
+    "the locals that its function declares, params not among them, as they are now, inside the callback" },
   -- definition
   { "definition.index", "integer", "in its module; of a host function in the importing one" },
   { "definition.name", "string", "from the name section, an export, an import, or #index; demangled" },

@@ -14,7 +14,9 @@ local guest = [[(module
   (data (i32.const 16) "hello\00\01\02\03\04")
   (func $leaf (export "leaf") (param $n i32) (result i32)
     (i32.add (local.get $n) (global.get $count)))
-  (func $middle (param $n i32) (param $x f64) (result i32)
+  (func $middle (param $n i32) (param $x f64) (result i32) (local $sum i32) (local f64)
+    (local.set $sum (i32.const -2))
+    (local.set 3 (local.get $x))
     (i32.add (call $leaf (local.get $n)) (call $leaf (i32.const 100))))
   (func (export "_start")
     (drop (call $middle (i32.const 1) (f64.const 2.5)))
@@ -38,19 +40,23 @@ end
 describe("the prompt", function()
   it("stops at a breakpoint and shows the stack with arguments, frames, memory and globals", function()
     local said, result = dialogue({
-      "breakpoint leaf", "continue", "bt", "params", "up", "params", "down", "down", "mem 16 10", "mem 16 2 u8", "globals",
+      "breakpoint leaf", "continue", "bt", "params", "locals", "up", "params", "locals", "down", "down",
+      "mem 16 10", "mem 16 2 u8", "globals",
       "delete 1", "breakpoint", "continue",
     })
     assert.equal([[
 breakpoint 1: 1 function
 breakpoint 1: leaf(n=1)
 *#0  leaf(n=1) 0x8b
- #1  middle(n=1, x=2.5) 0x95
- #2  _start() 0xab
+ #1  middle(n=1, x=2.5) 0xa1
+ #2  _start() 0xb7
   n  i32  1
-*#1  middle(n=1, x=2.5) 0x95
+  none
+*#1  middle(n=1, x=2.5) 0xa1
   n  i32  1
   x  f64  2.5
+  sum  i32  -2
+  #3   f64  2.5
 *#0  leaf(n=1) 0x8b
 this is the innermost frame
 00000010  68 65 6c 6c 6f 00 01 02  03 04                    |hello.....|
@@ -62,6 +68,27 @@ this is the innermost frame
 the guest has ended with status 3
 ]], said)
     assert.equal(3, result.status)
+  end)
+
+  it("shows tables and their elements", function()
+    local said = dialogue({ "advance leaf", "tables", "tables 0", "tables names", "tables 0 1 1", "tables 0 9", "tables 7",
+      "tables no", "quit" }, { guest = [[(module
+        (table $first 3 funcref) (table (export "names") 1 externref)
+        (elem (table $first) (i32.const 1) func $leaf)
+        (func $leaf) (func (export "_start") (call $leaf)))]] })
+    assert.equal([[
+leaf()
+  #0  funcref    3 elements
+  #1  externref  1 elements  names
+  0  nil
+  1  leaf  #0
+  2  nil
+  0  nil
+  1  leaf  #0
+  none
+app has no table number 7
+app exports no table 'no'
+]], said)
   end)
 
   it("steps, advances, finishes", function()

@@ -48,6 +48,16 @@ LUN_API const uint64_t *lun_frame_params(const lun_frame *frame, bool *exact);
  * where they are gone. */
 LUN_API bool lun_frame_exact(const lun_frame *frame, uint32_t param);
 
+/* The locals that a guest function declares, in order, as they are now; params are not among them. All of them are zero until
+ * the call has begun, in before. Fills in the first `room` and gives how many there are; 0: none, stale, or gone (in after). */
+typedef struct lun_local {
+  uint32_t index;             /* params are counted first */
+  lun_type type;
+  const char *name;           /* or NULL */
+  uint64_t value[2];          /* a v128 takes both */
+} lun_local;
+LUN_API size_t lun_frame_locals(const lun_frame *frame, lun_local *locals, size_t room);
+
 /* NULL: out of memory. At most the innermost 10,000 and the outermost 1,000 frames; the rest is counted. */
 LUN_API lun_snapshot *lun_call_snapshot(const lun_call *call);
 LUN_API void lun_snapshot_destroy(lun_snapshot *snapshot);

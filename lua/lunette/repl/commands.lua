@@ -109,20 +109,64 @@ command("params", "", "the params of the chosen frame", function(prompt)
   if #lines == 0 then prompt:say("  none") end
 end)
 
-command("globals", "", "the guest's globals", function(prompt)
-  local guest = prompt.session.guest
-  if not guest then error("there is no guest yet", 0) end
-  local names, lines = {}, {}
-  for name, item in pairs(guest.exports) do names[item] = name end
-  for index = 0, math.maxinteger do
-    local good, global = pcall(guest.global, guest, index)
-    if not good then break end
-    local kind = global.mutable and "mut " .. global.type or global.type
-    lines[#lines + 1] = { "#" .. index, kind, values.plain(global.value), names[global] and text.escape(names[global]) or "" }
+command("locals", "", "the locals of the chosen frame", function(prompt)
+  need_stack(prompt)
+  local lines = {}
+  for i, item in ipairs(prompt:selected():locals()) do
+    lines[i] = { item.name and text.escape(item.name) or "#" .. item.index, item.type, values.plain(item.value) }
   end
   columns(prompt, lines)
   if #lines == 0 then prompt:say("  none") end
 end)
+
+-- The guest, and the names under which it exports things.
+local function guest_of(prompt)
+  local guest = prompt.session.guest
+  if not guest then error("there is no guest yet", 0) end
+  local names = {}
+  for name, item in pairs(guest.exports) do names[item] = text.escape(name) end
+  return guest, names
+end
+
+command("globals", "", "the guest's globals", function(prompt)
+  local guest, names = guest_of(prompt)
+  local lines = {}
+  for index = 0, math.maxinteger do
+    local good, global = pcall(guest.global, guest, index)
+    if not good then break end
+    local kind = global.mutable and "mut " .. global.type or global.type
+    lines[#lines + 1] = { "#" .. index, kind, values.plain(global.value), names[global] or "" }
+  end
+  columns(prompt, lines)
+  if #lines == 0 then prompt:say("  none") end
+end)
+
+-- "name #3", of a function; else as other values.
+local function element(value)
+  local good, definition = pcall(function() return value.definition end)
+  if value == nil or not good then return values.plain(value) end
+  return text.escape(definition.name) .. "  #" .. definition.index
+end
+
+command("tables", "[TABLE [FIRST [N]]]", "the guest's tables; elements of one, by its number or export's name",
+  function(prompt, which, first, count)
+    local guest, names = guest_of(prompt)
+    local lines = {}
+    if which == nil then
+      for index = 0, math.maxinteger do
+        local good, one = pcall(guest.table, guest, index)
+        if not good then break end
+        lines[#lines + 1] = { "#" .. index, one.type, ("%d elements"):format(one.size), names[one] or "" }
+      end
+    else
+      local number = math.tointeger(tonumber(which))
+      local one, from = guest:table(number or which), whole(first or 0, "the first element")
+      local most = math.min(one.size, from + math.max(0, whole(count or SHOWN, "the count")))
+      for i = math.max(0, from), most - 1 do lines[#lines + 1] = { tostring(i), element(one[i]) } end
+    end
+    columns(prompt, lines)
+    if #lines == 0 then prompt:say("  none") end
+  end)
 
 local typed = { u8 = 1, s8 = 1, u16 = 2, s16 = 2, u32 = 4, i32 = 4, i64 = 8, f32 = 4, f64 = 8 }
 
