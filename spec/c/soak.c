@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* A long run under the pairing checker: the guest of rules.wat is entered again and again, in all its ways of ending, while
- * listeners come and go, in callbacks too, fail, call the guest, and ask for the end.
+ * listeners and interceptors come and go, in callbacks too, fail, call the guest, and ask for the end.
  *
  *   soak GUEST EVENTS [SEED]     prints the checker's report; 1 where something did not hold
  *   soak GUEST violate           a listener writes where it must not: the checker has to see it */
@@ -71,6 +71,40 @@ static lun_choice choose(void *context, const lun_definition *definition, lun_in
   return (lun_choice){ pick < 4 ? &listeners[pick] : NULL, NULL };
 }
 
+/* ---- interceptors that come and go: the call is as it was, or answered, or its failure swallowed ---- */
+static lun_status in_place(void *self, lun_call *now, const uint64_t *params, uint64_t *results, lun_error *error) {
+  (void)self, (void)params;
+  if (one_in(16)) meddle(now);
+  if (one_in(8)) return LUN_OK; /* answered with zeros, without its callee */
+  lun_error inner = LUN_ERROR_INIT;
+  lun_status status = lun_call_proceed(now, NULL, results, &inner);
+  if (status == LUN_OK) return LUN_OK;
+  if (status != LUN_TRAP || !one_in(4)) {
+    *error = inner;
+    return status;
+  }
+  lun_error_clear(&inner);
+  return LUN_OK;
+}
+
+static void change_values(void *self, lun_call *now, uint64_t *slots) {
+  const lun_signature *signature = lun_definition_signature(lun_call_definition(now));
+  (void)self;
+  if (one_in(64)) meddle(now);
+  /* Only where it is small: a count of rounds stays one. */
+  if (signature->param_count == 1 && signature->result_count == 1 && slots[0] < 5) slots[0] = next_random() % 5;
+}
+
+static const lun_interceptor interceptors[] = {
+  { in_place, NULL, NULL }, { NULL, change_values, NULL }, { NULL, NULL, change_values }, { NULL, change_values, change_values },
+};
+
+static lun_intercept_choice choose_interceptor(void *context, const lun_definition *definition, lun_instance *instance) {
+  (void)instance, (void)context;
+  uint64_t pick = (next_random() + lun_definition_index(definition)) % 24;
+  return (lun_intercept_choice){ pick < 4 ? &interceptors[pick] : NULL, NULL };
+}
+
 static void change_extra(void) {
   lun_attachment **extra = &extras[next_random() % EXTRAS];
   lun_error error = LUN_ERROR_INIT;
@@ -82,6 +116,10 @@ static void change_extra(void) {
     return;
   }
   lun_attach_options options = { .params = one_in(2), .time = one_in(2), .reentrant = one_in(4) };
+  if (one_in(4)) {
+    if (lun_store_intercept(store, choose_interceptor, NULL, &options, extra, &error) != LUN_OK) give_up("intercept", &error);
+    return;
+  }
   if (lun_store_attach(store, choose, NULL, &options, extra, &error) != LUN_OK) give_up("attach", &error);
 }
 
