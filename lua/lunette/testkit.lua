@@ -1,7 +1,8 @@
 -- SPDX-License-Identifier: MIT
 --- Stacks and calls from lists of frames, so that a listener can be tested and measured without a guest.
 --
--- A frame is a table: { definition = {name=, params=, …} or name = "…", module =, offset =, is_host =, params = {…} }.
+-- A frame is a table: { definition = {name=, params=, param_names=, …} or name = "…", module =, instance =, offset =,
+-- file_offset =, file =, line =, column =, is_host =, reentry =, memory =, params = {…}, results = {…} }.
 
 local core = require("lunette.core")
 
@@ -11,6 +12,7 @@ local Frame = {}
 Frame.__index = Frame
 function Frame.is_exact() return true end
 function Frame:params() return table.unpack(self.values) end
+function Frame.is_exact() return true end
 function Frame:__tostring() return "frame of " .. self.definition.name end
 
 local Stack = {}
@@ -40,6 +42,8 @@ local function make_frame(i, given)
     file_offset = given.file_offset,
     is_host = given.is_host or definition.is_host or false,
     reentry = given.reentry or false,
+    file = given.file, line = given.line, column = given.column, inlined = given.inlined,
+    memory = given.memory,
     exact = true,
     values = given.params or {},
     results = given.results or {},
@@ -62,6 +66,14 @@ local function param_number(definition, wanted)
   error(("%s has no param '%s'"):format(definition.name, wanted), 3)
 end
 
+-- The bits of a value of that type ("f32", …), as C would pass it.
+local function bits_of(kind, value)
+  if kind == "i32" then return value & 0xffffffff end
+  if kind == "f32" then return (string.unpack("<I4", string.pack("<f", value))) end
+  if math.type(value) == "float" then return (string.unpack("<i8", string.pack("<d", value))) end
+  return value
+end
+
 -- The call that the top frame is.
 local function make_call(stack)
   local top = stack[1]
@@ -73,8 +85,16 @@ local function make_call(stack)
     instance = top.instance,
     caller = stack[2],
     is_host = top.is_host,
+    memory = top.memory,
+    weight = 1,
   }
+  local kinds = top.definition.params or {}
   function call:param(wanted) return top.values[param_number(self.definition, wanted)] end
+  function call:uparam(wanted)
+    local i = param_number(self.definition, wanted)
+    return kinds[i] == "i32" and top.values[i] & 0xffffffff or top.values[i]
+  end
+  function call.bits(_, i) return bits_of(kinds[i], top.values[i]) end
   function call.params() return table.unpack(top.values) end
   function call.stack() return setmetatable({ frames = stack.frames }, Stack) end
   call.snapshot = call.stack

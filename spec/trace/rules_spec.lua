@@ -1271,6 +1271,19 @@ describe("R22 frame lists and bench", function()
     assert.same({ round[1], round[2], round[1], round[2] }, seen)
   end)
 
+  it("give a listener what it asks of its call: params by name and as bits, its caller, its place, memory", function()
+    local fake <close> = lunette.fake({ memory = { [8] = "text" } })
+    local seen
+    local definition = { name = "f", params = { "i32", "f32", "f64" }, param_names = { "size" } }
+    lunette.bench(1, {
+      { definition = definition, params = { -1, 1.5, 1.5 }, file = "f.c", line = 3, memory = fake.memory }, { name = "g" },
+    }, function(call)
+      seen = { call:param("size"), call:uparam("size"), call:bits(1), call:bits(2), call:bits(3), call.caller.definition.name,
+        call:stack()[1].line, call.memory:cstring(8), call.data }
+    end)
+    assert.same({ -1, 0xffffffff, 0xffffffff, 0x3fc00000, 0x3ff8000000000000, "g", 3, "text" }, seen)
+  end)
+
   it("take a plain function for a listener with before alone", function()
     local calls = 0
     lunette.bench(3, { { name = "f" } }, function() calls = calls + 1 end)
