@@ -2,7 +2,8 @@
 /* Aggregations for Lua: makes them of what lua/lunette/aggregate.lua and reading.lua describe in tables, and gives their rows
  * back. What the methods print and sort is Lua's work: they call lunette.aggregate.
  *
- * An aggregation is the session's until the session ends: what was counted is printed then, whoever has forgotten it. */
+ * An aggregation is the session's until the session ends, or the script that made it goes: what was counted is printed then,
+ * whoever has forgotten it. What counts into it keeps it, too. */
 #include <string.h>
 
 #include "objects.h"
@@ -12,6 +13,8 @@ enum { DEPTH_MOST = 100 };
 typedef struct Aggregation {
   Head head;
   lun_aggregate *aggregate;
+  Owned *owned;                /* the session's hold on it */
+  int anchor;                  /* of this object */
   size_t budget;
   const char *title;           /* user value 2, the spec, keeps it */
 } Aggregation;
@@ -217,19 +220,38 @@ int core_aggregate(lua_State *L) {
     options.value = &value;
   }
   lua_pushvalue(L, 3);
-  session_anchor(L, session); /* for on_full, and until the session ends */
+  aggregation->anchor = session_anchor(L, session);
   if (lua_getfield(L, 2, "when") != LUA_TNIL) options.when = predicate_read(L, -1);
   if (lun_aggregate_create(&options, &aggregation->aggregate, &error) != LUN_OK) {
+    session_unanchor(session, aggregation->anchor);
     lua_pushstring(L, error.message);
     lun_error_clear(&error);
     return lua_error(L);
   }
-  if (!session_own(session, aggregation->aggregate, drop)) {
+  aggregation->owned = session_own(session, aggregation->aggregate, drop);
+  if (!aggregation->owned) {
     aggregation->aggregate = NULL;
     return luaL_error(L, "not enough memory");
   }
   lua_settop(L, 3);
   return 1;
+}
+
+/* (aggregation): whose script has gone; it is kept by those alone who still use it. */
+int core_aggregate_forget(lua_State *L) {
+  Aggregation *aggregation = self(L, 1);
+  session_unanchor(aggregation->head.session, aggregation->anchor);
+  aggregation->anchor = LUA_NOREF;
+  return 0;
+}
+
+static int aggregation_gc(lua_State *L) {
+  Aggregation *aggregation = object_to(L, 1, &aggregation_class);
+  if (!aggregation) return 0;
+  session_give_up(aggregation->head.session, aggregation->owned);
+  aggregation->owned = NULL;
+  aggregation->aggregate = NULL;
+  return 0;
 }
 
 /* ---- rows ---- */
@@ -444,5 +466,5 @@ static const luaL_Reg methods[] = {
   { "print", aggregation_print }, { "text", aggregation_text },   { "table", aggregation_table },
   { "reset", aggregation_reset }, { "merge", aggregation_merge }, { NULL, NULL },
 };
-static const luaL_Reg metamethods[] = { { "__tostring", aggregation_tostring }, { NULL, NULL } };
+static const luaL_Reg metamethods[] = { { "__gc", aggregation_gc }, { "__tostring", aggregation_tostring }, { NULL, NULL } };
 const Class aggregation_class = { "aggregation", 2, fields, methods, metamethods, NULL, NULL };

@@ -364,8 +364,10 @@ static void read_member(lua_State *L, Member *member) {
       luaL_error(L, "a listener (a function, an aggregation, or a table with before, after, abort) expected, got %s",
                  luaL_typename(L, -1));
     member->aggregate = aggregation_to(L, -1);
-    if (member->aggregate) lun_aggregate_retain(member->aggregate);
-    else member->listener = listener_of(L, member->attachment, lua_gettop(L));
+    if (member->aggregate) {
+      lun_aggregate_retain(member->aggregate);
+      keep_known(L, member->attachment, lua_gettop(L)); /* it may tell that it is full */
+    } else member->listener = listener_of(L, member->attachment, lua_gettop(L));
     member->closing = option(L, index, "closing");
   }
   lua_settop(L, index);

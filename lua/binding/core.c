@@ -75,7 +75,7 @@ static const luaL_Reg functions[] = {
   { "tag", core_tag },         { "budget", core_budget },
   { "watch_folder", core_watch_folder }, { "real_path", core_real_path },
   { "where", core_where },     { "nearest", core_nearest }, { "monotonic_ns", core_monotonic },
-  { "gzip", core_gzip }, { "aggregate", core_aggregate }, { "aggregate_rows", core_aggregate_rows }, { "aggregate_total", core_aggregate_total },
+  { "gzip", core_gzip }, { "aggregate", core_aggregate }, { "aggregate_forget", core_aggregate_forget }, { "aggregate_rows", core_aggregate_rows }, { "aggregate_total", core_aggregate_total },
   { "aggregate_quantile", core_aggregate_quantile }, { "aggregate_spec", core_aggregate_spec },
   { "aggregate_write", core_aggregate_write }, { "watch", core_watch }, { "stack_of", core_stack_of },
   { "pairing", core_pairing }, { "error", core_error },     { "scripts_in", core_scripts_in }, { "members", core_members },

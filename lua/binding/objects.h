@@ -376,6 +376,7 @@ int core_stack_of(lua_State *L);
 int core_where(lua_State *L);
 int core_gzip(lua_State *L); /* (bytes) -> gzip */
 int core_aggregate(lua_State *L);
+int core_aggregate_forget(lua_State *L);
 int core_aggregate_rows(lua_State *L);
 int core_aggregate_total(lua_State *L);
 int core_aggregate_quantile(lua_State *L);

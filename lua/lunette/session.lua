@@ -508,8 +508,9 @@ function Session:print_aggregations(owner)
   for _, entry in ipairs(self.aggregations) do
     if owner and entry.owner ~= owner then
       kept[#kept + 1] = entry
-    elseif not entry.spec.printed and not entry.spec.quiet then
-      aggregate.print(entry.aggregation)
+    else
+      if not entry.spec.printed and not entry.spec.quiet then aggregate.print(entry.aggregation) end
+      if owner then core.aggregate_forget(entry.aggregation) end
     end
   end
   self.aggregations = kept
@@ -530,7 +531,7 @@ function Session:release(owner)
     if self.exits[i].owner == owner then table.remove(self.exits, i) end
   end
   for i = #self.aggregations, 1, -1 do
-    if self.aggregations[i].owner == owner then table.remove(self.aggregations, i) end
+    if self.aggregations[i].owner == owner then core.aggregate_forget(table.remove(self.aggregations, i).aggregation) end
   end
 end
 

@@ -125,6 +125,27 @@ describe("lunette.unload", function()
     assert.same({}, app.lunette.scripts)
   end)
 
+  it("lets an aggregation of the script's live on where others count into it", function()
+    local shared = {}
+    package.loaded["shared"] = shared
+    local script = app.lunette.load(write("counts.lua", [[
+      local shared = require("shared")
+      shared.own = lunette.count({ by = lunette.arg(1), budget = 4096, quiet = true })
+      shared.other = lunette.count({ quiet = true })
+      lunette.on("inner", shared.other)]]))
+    package.loaded["shared"] = nil
+    app.lunette.on("inner", shared.own)
+    app.instance:invoke("inner", 1)
+    script:unload()
+    assert.equal(1, shared.other.rows)
+    shared.own, shared.other = nil, nil
+    collectgarbage()
+    collectgarbage()
+    for i = 1, 1000 do app.instance:invoke("inner", i) end
+    assert.equal(1, #app.messages)
+    assert.is_truthy(app.messages[1]:find("its budget of 4096 bytes is used up", 1, true), app.messages[1])
+  end)
+
   it("names the nearest where there is no such script", function()
     app.lunette.load(write("noting.lua", noting))
     local function said(wanted) return tostring(failure(app.lunette.unload, wanted)) end
