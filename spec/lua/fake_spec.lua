@@ -296,6 +296,14 @@ describe("lunette.expect and lunette.fail", function()
     end
   end)
 
+  it("count for lunette check, too, with a module and without", function()
+    for _, name in ipairs({ "app.wasm", false }) do
+      local code = 'lunette.expect(false, "not so") lunette.on("f", print)'
+      local result = run({ "check", "-e", code, name or nil, guest = guest })
+      assert.same({ 104, "lunette: -e:1: not so\n" }, { result.status, result.stderr })
+    end
+  end)
+
   it("leave a guest that fails itself its own status", function()
     local result = run({ "run", "-e", "lunette.at_exit(function() lunette.fail('late') end)", "app.wasm",
       guest = '(module (func (export "_start") unreachable))' })

@@ -2,6 +2,7 @@
 --- `lunette check`: loads scripts as `lunette run` does and shows what they would listen to in a module. Nothing of the
 -- module is run.
 
+local expectations = require("lunette.expectations")
 local run = require("lunette.cli.run")
 local text = require("lunette.cli.text")
 local where = require("lunette.where")
@@ -67,8 +68,10 @@ function check.main(core_session, request)
   end
   if #entries == 0 then io.write("nothing is listened to\n") end
   io.stdout:flush() -- what is wrong is told below
-  if request.module then return run.judge(session, request) end
-  io.write(("%d script%s loaded\n"):format(#session.scripts, #session.scripts == 1 and "" or "s"))
+  local judged
+  if request.module then judged = run.judge(session, request)
+  else io.write(("%d script%s loaded\n"):format(#session.scripts, #session.scripts == 1 and "" or "s")) end
+  return #session.failures > 0 and expectations.STATUS or judged
 end
 
 return check
