@@ -120,6 +120,8 @@ static void set_seal(Set *set) {
     if (attachment->options.time && (begins_group(set, i) || set->choices[i]->listener == &whole_listener)) set->timed++;
   }
   if (set->timed) set->keeps |= KEEPS_TIMES;
+  set->is_latency = set->count == 1 && set->keeps == KEEPS_TIMES && set->choices[0]->listener == &whole_listener &&
+                    !set->choices[0]->attachment->condition;
   if (set->keeps) set->is_light = false;
   set->head.extra += (uint32_t)times_size(set);
   const Choice *only = set->count == 1 ? set->choices[0] : NULL;

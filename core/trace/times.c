@@ -93,8 +93,51 @@ static bool enter_untold(Store *store, Function *function, Slot *fp) {
   return true;
 }
 
+/* The same of a latency by function, with nothing in between. */
+static bool enter_latency(Store *store, Function *function, Slot *fp, Set *set) {
+  Record *record = record_push(store, RECORD_CALL, PHASE_NONE, fp, set->head.extra);
+  if (UNLIKELY(!record)) return false;
+  record->ret = (const Word *)(uintptr_t)fp[-1];
+  record->function = function;
+  record->set = &set->head;
+  record->id = ++store->last_id;
+  record->tail_of = store->tail_of;
+  record->tail = NULL;
+  record->params = NULL;
+  record->current = 0;
+  record->hearings[0] = (Hearing){ NULL, true };
+  record->flags |= RECORD_TIMED;
+  store->tail_of = 0;
+  set->head.holders++;
+  fp[-1] = (Slot)(uintptr_t)after_word;
+  Times *times = (Times *)(void *)&record->hearings[1];
+  times->count = 1;
+  begin_span(record, times->spans, 0, true, trace_of(store)->fence);
+  times->start = clock_monotonic_ns() - store->watched_ns;
+  return true;
+}
+
+static inline void end_times(Store *store, Record *record, uint64_t moment) {
+  Times *times = times_of(record);
+  if (!times) return;
+  times->moment = moment;
+  times->elapsed = moment - store->watched_ns - times->start;
+  end_spans(trace_of(store), times);
+}
+
+static void leave_latency(Store *store, Record *record, const Slot *results, Set *set) {
+  const Ear *ear = &set->choices[0]->ear;
+  end_times(store, record, clock_monotonic_ns());
+  record->phase = PHASE_AFTER;
+  if (LIKELY(ear->after && record->hearings[0].heard)) ear->after(ear->self, record, results);
+  if (LIKELY(set->head.holders > 1)) set->head.holders--;
+  else set_drop(set);
+}
+
 static bool enter(Store *store, Function *function, Slot *fp) {
-  const Set *set = listeners_of(function);
+  Set *set = listeners_of(function);
+  if (LIKELY(set->is_latency && !set->choices[0]->ear.silent && store->runs == 1))
+    return enter_latency(store, function, fp, set);
   if (!set->tells_before || set->only_counts) return enter_untold(store, function, fp);
   Stopped stopped = clock_stop(store);
   trace_of(store)->moment = stopped.moment;
@@ -118,14 +161,6 @@ void times_begin(Store *store, Record *record) {
   times->count = 0;
 }
 
-static inline void end_times(Store *store, Record *record, uint64_t moment) {
-  Times *times = times_of(record);
-  if (!times) return;
-  times->moment = moment;
-  times->elapsed = moment - store->watched_ns - times->start;
-  end_spans(trace_of(store), times);
-}
-
 /* False: it was all, nobody but aggregations hears the end. What they take to count is then left to the callers, whose times
  * it makes longer by less than a reading of the clock would. */
 static inline bool end_begin(Store *store, Record *record, Stopped *stopped) {
@@ -141,6 +176,10 @@ static inline bool end_begin(Store *store, Record *record, Stopped *stopped) {
 
 static void leave(Store *store, Record *record, const Slot *results) {
   Stopped stopped;
+  if (LIKELY(set_of(record)->is_latency)) {
+    leave_latency(store, record, results, set_of(record));
+    return;
+  }
   bool stops = end_begin(store, record, &stopped);
   dispatch_leave(store, record, results);
   if (stops) clock_go(store, &stopped);

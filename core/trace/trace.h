@@ -66,6 +66,7 @@ typedef struct Set {
   bool is_light;            /* light_listener alone */
   bool tells_before;        /* somebody may be told a before, or asked whether to hear the call */
   bool only_counts;         /* all listeners are aggregations' */
+  bool is_latency;          /* one whole_listener without a condition, for which nothing but times is kept */
   Choice *choices[];        /* those of one attachment stand together */
 } Set;
 
