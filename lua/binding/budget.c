@@ -215,6 +215,8 @@ void budget_begin(Budget *budget, lua_State *L, unsigned ticks, BudgetFrame *out
   atomic_signal_fence(memory_order_seq_cst);
   outer->left = atomic_load_explicit(&budget->left, memory_order_relaxed);
   outer->excess = atomic_load_explicit(&budget->excess, memory_order_relaxed);
+  outer->refused = budget->refused;
+  budget->refused = false;
   atomic_store_explicit(&budget->left, ticks, memory_order_relaxed);
   atomic_store_explicit(&budget->excess, EXCESS_NONE, memory_order_relaxed);
   atomic_signal_fence(memory_order_seq_cst);
@@ -226,11 +228,9 @@ void budget_begin(Budget *budget, lua_State *L, unsigned ticks, BudgetFrame *out
 Excess budget_end(Budget *budget, lua_State *L, const BudgetFrame *outer) {
   atomic_store_explicit(&budget->running, NULL, memory_order_relaxed);
   atomic_signal_fence(memory_order_seq_cst);
-  if (budget->refused) {
-    budget->refused = false;
-    if (atomic_load_explicit(&budget->excess, memory_order_relaxed) == EXCESS_NONE)
-      atomic_store_explicit(&budget->excess, EXCESS_MEMORY, memory_order_relaxed);
-  }
+  if (budget->refused && atomic_load_explicit(&budget->excess, memory_order_relaxed) == EXCESS_NONE)
+    atomic_store_explicit(&budget->excess, EXCESS_MEMORY, memory_order_relaxed);
+  budget->refused = outer->refused;
   budget->ended = (Excess)atomic_load_explicit(&budget->excess, memory_order_relaxed);
   if (budget->ended != EXCESS_NONE) lua_sethook(L, NULL, 0, 0);
   atomic_store_explicit(&budget->left, outer->left, memory_order_relaxed);

@@ -64,6 +64,7 @@ typedef struct BudgetFrame {
   lua_State *running;
   unsigned left;
   int excess;
+  bool refused;
 } BudgetFrame;
 void budget_begin(Budget *budget, lua_State *L, unsigned ticks, BudgetFrame *outer);
 Excess budget_end(Budget *budget, lua_State *L, const BudgetFrame *outer);
