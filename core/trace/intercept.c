@@ -13,12 +13,28 @@
 
 #include "trace.h"
 
+/* While an interceptor is at work: its time is nobody's, and what it calls is charged to none of the calls that are open. */
+typedef struct Pause {
+  uint64_t stopped, fence;
+} Pause;
+
+static Pause pause_begin(Store *store) {
+  Pause pause = { lun_store_clock_stop(store), trace_of(store)->fence };
+  trace_of(store)->fence = store->last_id;
+  return pause;
+}
+
+static void pause_end(Store *store, const Pause *pause) {
+  trace_of(store)->fence = pause->fence;
+  lun_store_clock_go(store, pause->stopped);
+}
+
 /* Of an interceptor that stands in place of the call, while it is at work. */
 typedef struct Level {
   bool proceeded;
   lun_status outcome;        /* of proceeding */
   lun_error failure;         /* the same in words, for an interceptor that fails itself */
-  uint64_t stopped;          /* its own time is nobody's */
+  Pause pause;               /* of its own time */
 } Level;
 
 static const Choice *choice_at(const Record *record, uint32_t index) { return set_of(record)->choices[index]; }
@@ -106,14 +122,14 @@ static lun_status ask_values(Store *store, Record *record, uint32_t index, bool 
   if (!ask || choice->attachment->dropped) return LUN_OK;
   record->current = index;
   record->phase = results ? PHASE_INTERCEPTED : PHASE_HOST;
-  uint64_t stopped = lun_store_clock_stop(store);
+  Pause pause = pause_begin(store);
   lun_error problem = LUN_ERROR_INIT;
   ask(choice->ear.self, record, values);
   if (!record->failed && check_values(record->function, results, values, &problem) != LUN_OK) fail_values(record, &problem);
   if (!record->failed) take_values(record, results, values);
   lun_status status = settle(store, record, error);
   record->serial = 0;
-  lun_store_clock_go(store, stopped);
+  pause_end(store, &pause);
   return status;
 }
 
@@ -208,13 +224,13 @@ static lun_status ask_call(Store *store, Record *record, uint32_t index, lun_err
   record->hearings[index].heard = (uintptr_t)&level;
   record->current = index;
   record->phase = PHASE_HOST;
-  level.stopped = lun_store_clock_stop(store);
+  level.pause = pause_begin(store);
   lun_error own = LUN_ERROR_INIT, problem = LUN_ERROR_INIT;
   lun_status status = choice->interceptor->call(choice->ear.self, record, params, results, &own);
   record->serial = 0;
   if (status == LUN_OK && !record->failed && check_values(record->function, true, results, &problem) != LUN_OK)
     fail_values(record, &problem);
-  lun_store_clock_go(store, level.stopped);
+  pause_end(store, &level.pause);
   if (record->failed || status == LUN_OK) lun_error_clear(&own);
   else *error = own;
   if (record->failed) status = without(store, record, index, &level, error);
@@ -240,10 +256,10 @@ static lun_status pass_on(Store *store, Record *record, uint32_t index, lun_erro
 static lun_status proceed(Store *store, Record *record, Level *level, uint64_t *results, lun_error *error) {
   uint32_t index = record->current;
   level->proceeded = true;
-  lun_store_clock_go(store, level->stopped);
+  pause_end(store, &level->pause);
   lun_error failure = LUN_ERROR_INIT;
   level->outcome = pass_on(store, record, index + 1, &failure);
-  level->stopped = lun_store_clock_stop(store);
+  level->pause = pause_begin(store);
   record->current = index;
   mark_over(store, record);
   uint32_t slots = record->function->type->type.result_slots;

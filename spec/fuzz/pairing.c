@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* Fuzz target: the input is a recipe for a module and for all that goes on around it. The first bytes make functions that
  * call one another in each possible way and end in each possible way; the rest, read round and round, say what host functions,
- * listeners and the safepoint do: fail, exit, call the guest, attach and detach, interrupt, stop, close the instance. The
- * pairing checker listens to everything and must find nothing. */
+ * listeners, interceptors and the safepoint do: fail, exit, call the guest, attach and detach, interrupt, stop, close the
+ * instance, let calls proceed or not. The pairing checker listens to everything and must find nothing. */
 #include "fuzz.h"
 
 #include <stdio.h>
@@ -217,6 +217,49 @@ static lun_choice choose(void *context, const lun_definition *definition, lun_in
   return (lun_choice){ pick % 5 < 4 ? &listeners[pick % 5] : NULL, world };
 }
 
+/* ---- interceptors ---- */
+static lun_status intercept_call(void *self, lun_call *call, const uint64_t *params, uint64_t *results, lun_error *error) {
+  World *world = self;
+  uint8_t what = next_byte(world);
+  uint64_t other[2] = { 1, 0x40000000 }, got[2];
+  lun_error own = LUN_ERROR_INIT;
+  lun_status status = LUN_OK;
+  CHECK(params == lun_call_params(call) && lun_call_intercepted(call) & LUN_INTERCEPTED);
+  act(world, call);
+  switch (what % 8) {
+  case 0: break; /* answers */
+  case 1: return lun_error_set(error, LUN_HOST, "on purpose");
+  case 2: return lun_error_set(error, LUN_EXIT, "exit");
+  case 3: /* proceeds, and takes what comes, or not; never twice */
+    status = lun_call_proceed(call, other, results, &own);
+    if (status != LUN_OK) fuzz_check_error(&own, status);
+    CHECK(lun_call_proceed(call, NULL, got, NULL) == LUN_USAGE);
+    if (what & 0x80) lun_call_fail(call, "on purpose");
+    status = LUN_OK;
+    break;
+  default: status = lun_call_proceed(call, what & 0x80 ? other : NULL, results, error); break;
+  }
+  act(world, call);
+  return status;
+}
+
+static void intercept_values(void *self, lun_call *call, uint64_t *values) {
+  uint8_t what = next_byte(self);
+  if (what & 1 && lun_definition_signature(lun_call_definition(call))->param_count) values[0] ^= what;
+  act(self, call);
+}
+
+static lun_intercept_choice choose_interceptor(void *context, const lun_definition *definition, lun_instance *instance) {
+  static const lun_interceptor kinds[] = {
+    { intercept_call, NULL, NULL }, { NULL, intercept_values, NULL }, { NULL, NULL, intercept_values },
+    { NULL, intercept_values, intercept_values },
+  };
+  World *world = context;
+  (void)instance;
+  uint8_t pick = (uint8_t)(next_byte(world) + lun_definition_index(definition));
+  return (lun_intercept_choice){ pick % 6 < 4 ? &kinds[pick % 6] : NULL, world };
+}
+
 static void change_extra(World *world, uint8_t how) {
   lun_attachment **extra = &world->extras[how % EXTRAS], *now = *extra;
   if (now && how & 0x80) {
@@ -228,7 +271,10 @@ static void change_extra(World *world, uint8_t how) {
     lun_attach_options options = { .params = how & 4, .time = how & 8, .reentrant = how & 16,
                                    .on_error = how & 32 ? LUN_ON_ERROR_STOP : LUN_ON_ERROR_REPORT };
     lun_attachment *made;
-    CHECK(lun_store_attach(world->store, choose, world, &options, &made, NULL) == LUN_OK);
+    lun_status status = next_byte(world) % 4 == 3
+                          ? lun_store_intercept(world->store, choose_interceptor, world, &options, &made, NULL)
+                          : lun_store_attach(world->store, choose, world, &options, &made, NULL);
+    CHECK(status == LUN_OK);
     if (*extra) lun_attachment_detach(made, 0); /* its factory has attached meanwhile */
     else *extra = made;
   }

@@ -169,8 +169,9 @@ describe("R11 an interceptor", function()
       return -1
     end)
     app.lunette.on("f", { after = function(call) marked = call.intercepted end })
-    local events = guest.hear(app, "*")
+    local events, pairing = guest.hear(app, "*"), app.lunette.pairing()
     assert.equal(-1, app.instance:invoke("g", 4))
+    pairing:check()
     assert.equal("trap", kind)
     assert.equal("results", marked)
     assert.same({ "before g 4", "before f 4", "after f -1", "after g -1" }, events)
@@ -519,6 +520,22 @@ describe("R11 and the rest of the contract:", function()
     end)
     app.instance:invoke("f", 1)
     assert.is_true(elapsed < 50e6, elapsed)
+  end)
+
+  it("R21 nor is what they call on their own", function()
+    local app = open(double)
+    local seen = {}
+    app.lunette.on("*", {
+      after = function(call) seen[#seen + 1] = { call.name, call.elapsed, call.self_time } end,
+    }, { time = true })
+    app.lunette.intercept("f", function(call, n)
+      local result = call:proceed(n)
+      for _ = 1, 1000 do app.instance:invoke("f", n) end
+      return result
+    end)
+    app.instance:invoke("g", 1)
+    assert.same({ "f", "g" }, { seen[1001][1], seen[1002][1] })
+    for i = 1, #seen do assert.is_true(seen[i][3] >= 0 and seen[i][3] <= seen[i][2], i) end
   end)
 
   it("pairing holds in 20,000 frames, and a recursion that proceeds ends at the limit of runs", function()

@@ -4,8 +4,9 @@
  * Each before is followed by one after or abort of the same call, innermost first, with the same id, parent, depth and
  * definition; ids increase; a call's parent is the innermost open one, its depth greater than that one's; a call that ends in
  * a tail call has no results, and its callee names it; a guest function whose callee is aborted by anything but an exception
- * is aborted too; values come as the signature says, the upper halves of i32 and f32 zero; the data slot is the call's own;
- * and, now and then, the stack as it is walked has each open call's frame where its depth says.
+ * is aborted too, unless an interceptor answers for it; values come as the signature says, the upper halves of i32 and f32
+ * zero; the data slot is the call's own; and, now and then, the stack as it is walked has each open call's frame where its
+ * depth says.
  *
  * A violation is a failure of the listener (lun_call_fail): the first is told and, unless the options say otherwise, ends the
  * run with LUN_LISTENER. Threads: those of its store. */
