@@ -1,6 +1,8 @@
 -- SPDX-License-Identifier: MIT
 -- Which functions a where chooses, and what is said of one that cannot be read.
 
+local c = require("spec.support.c")
+local files = require("spec.support.files")
 local guest = require("spec.support.guest")
 local wat = require("spec.support.wat")
 local core = require("lunette.core")
@@ -122,5 +124,21 @@ describe("a where", function()
     assert.same({ "alpha", "alphabet" }, core.where("LPHA"):nearest(module))
     assert.same({}, core.where("zzzzzz"):nearest(module))
     assert.same({}, core.where("#77"):nearest(module))
+  end)
+end)
+
+describe("the library's door", function()
+  it("chooses, refuses and gives the locals of frames as it says", function()
+    local folder <close> = files.temporary()
+    files.write(folder .. "/guest.wasm", wat([[(module
+      (import "env" "read" (func $in))
+      (import "env" "write" (func $out))
+      (func $alpha (export "run") (local $count i32) (local v128)
+        (local.set $count (i32.const 17))
+        (local.set 1 (v128.const i64x2 3 4))
+        (call $alphabet))
+      (func $alphabet (local i64))
+      (func $beta) (func $beta_r) (func $gamma))]]))
+    assert.equal("well\n", c("wheres", folder .. "/guest.wasm"))
   end)
 end)
