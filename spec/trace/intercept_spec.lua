@@ -561,6 +561,36 @@ describe("R11 and the rest of the contract:", function()
   end)
 end)
 
+describe("R11 the command", function()
+  local command, files = require("spec.support.command"), require("spec.support.files")
+  local app = [[(module (func $h) (func $f (export "f") (result i32) (call $h) (i32.const 1))
+    (func (export "_start") (drop (call $f)) (drop (call $f)) (drop (call $f))))]]
+
+  local function run(...)
+    local folder <close> = files.temporary()
+    files.write(folder .. "/app.wasm", require("spec.support.wat")(app))
+    local args = { "run", ... }
+    args[#args + 1] = folder .. "/app.wasm"
+    return command.run(command.lunette, args)
+  end
+
+  it("refuses to change calls without --unsafe: status 101", function()
+    local result = run("-e", "lunette.intercept('f', print)")
+    assert.same({ 101, "lunette: -e:1: intercept: changing calls needs --unsafe\n" }, { result.status, result.stderr })
+  end)
+
+  it("R7 unloads a script with such calls open; calltree marks them", function()
+    local folder <close> = files.temporary()
+    files.write(folder .. "/app.wasm", require("spec.support.wat")(app))
+    files.write(folder .. "/more.lua", 'lunette.intercept("f", { results = function(_, n) return n + 100 end })')
+    local code = ([[lunette.load("%s/more.lua") local n = 0
+      lunette.on("#0", function() n = n + 1 if n == 2 then lunette.unload("%s/more.lua") end end)]]):format(folder, folder)
+    local result = command.run(command.lunette,
+      { "run", "--unsafe", "-e", code, "-s", "calltree", "-w", "f", folder .. "/app.wasm" })
+    assert.same({ 0, "f() = 101 [intercepted: results]\nf() = 1 [intercepted]\nf() = 1\n" }, { result.status, result.stderr })
+  end)
+end)
+
 describe("calls intercepted in C", function()
   it("are changed, answered, let proceed and heard by the door alone; so are changes that are watched for", function()
     local c, files = require("spec.support.c"), require("spec.support.files")
