@@ -303,6 +303,11 @@ typedef struct Point {
   uint32_t offset;          /* where pc is NULL; UINT32_MAX: none */
 } Point;
 
+typedef struct RecordsMap {
+  char *start;
+  size_t bytes;
+} RecordsMap;
+
 struct lun_store {
   /* First what handlers touch. The limit is the stack's end, or 0 while the safepoint flag is raised: one compare at
    * function entries serves both. */
@@ -326,6 +331,7 @@ struct lun_store {
   Record *mark;             /* of the innermost run */
   char *records;            /* the side stack's mapping */
   size_t records_bytes;
+  VEC(RecordsMap) former_records; /* its mappings before it had to grow, empty */
   size_t hearings;          /* listeners per call for which it cannot run out before the frames do */
 
   /* How the run at hand failed (run.c writes, invoke.c reads). */

@@ -233,11 +233,11 @@ lun_status invoke(Function *function, const Slot *params, Slot *results, lun_ent
   uint32_t depth = store->depth;
   if (store->error.kind != LUN_OK) lun_error_clear(&store->error);
   run_code(store, function, fp);
+  lun_status status = store->outcome;
+  if (status != LUN_OK) run_failed(store, mark, error); /* whose callbacks are at work in this run */
+  else if (type->type.result_slots) memcpy(results, base, type->type.result_slots * sizeof *base);
   store->runs--;
   store_detours(store);
-  lun_status status = store->outcome;
-  if (status != LUN_OK) run_failed(store, mark, error);
-  else if (type->type.result_slots) memcpy(results, base, type->type.result_slots * sizeof *base);
   store->depth = depth;
   store->mark = mark->outer;
   record_pop(store);
@@ -268,13 +268,13 @@ lun_status frame_run(Store *store, Function *function, Slot *fp, uint32_t *offse
   if (store->error.kind != LUN_OK) lun_error_clear(&store->error);
   Handler own = function->kept ? function->kept : function->entry.handler;
   own(&function->entry, fp, function->memory->data, function->memory->bytes, store, 0);
-  store->runs--;
-  store_detours(store);
   lun_status status = store->outcome;
   if (status != LUN_OK) {
     *offset = offset_at(store, fp);
     run_failed(store, mark, error);
   }
+  store->runs--;
+  store_detours(store);
   store->depth = depth;
   fp[-1] = (Slot)(uintptr_t)mark->ret;
   store->mark = mark->outer;

@@ -51,6 +51,7 @@ HANDLER(AFTER) {
   const Ear *ear = record->set->ear;
   if (UNLIKELY(!ear || store->detours)) return op_AFTER_TOLD(pc, fp, NULL, 0, store, base);
   record->phase = PHASE_AFTER;
+  record->current = 0;
   if (LIKELY(ear->after && record->hearings[0].heard)) {
     ear->after(ear->self, record, (const Slot *)(uintptr_t)base);
     record->serial = 0;
@@ -59,9 +60,9 @@ HANDLER(AFTER) {
   Listening *set = record->set;
   if (LIKELY(set->holders > 1)) set->holders--;
   else store->hooks->drop(set);
+  const Word *ret = record->ret;
   record_pop(store);
   if (UNLIKELY(store->pending) && !run_settle_after(store, record)) return;
-  const Word *ret = record->ret;
   const Memory *memory = ret[-1].owner->memory;
   mem = memory->data, size = memory->bytes;
   GO(ret);

@@ -16,6 +16,9 @@ static COLD Way failed(Store *store) {
   if (store->outcome != LUN_EXCEPTION) return WAY_ENDS;
   Exception *exception = store->error.exception;
   store->error.exception = NULL;
+  /* It is counted as left where the exception is caught; its own run gave it back already, or never entered it. */
+  const Instance *instance = store->point.function->instance;
+  if (instance && instance->max_depth) store->depth++;
   return exception_throw(store, exception, store->point) ? WAY_CAUGHT : WAY_ENDS;
 }
 

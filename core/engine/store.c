@@ -29,9 +29,15 @@ static bool map_records(Store *store, size_t hearings) {
   size_t frames = store->stack_bytes / FRAME_LEAST, record = 3 * sizeof(Record) + hearings * sizeof(Hearing);
   if (record > (SIZE_MAX / 4 - store->stack_bytes) / frames) return false;
   size_t bytes = frames * record + store->stack_bytes + (RUNS_MOST + 1) * sizeof(Record);
+  if (store->records && !vec_grow(&store->former_records, 1)) return false;
   void *records = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (records == MAP_FAILED) return false;
-  if (store->records) munmap(store->records, store->records_bytes);
+  if (store->records) {
+    /* Frames that were copied out of callbacks look there whether they are stale: they find zeros. */
+    const RecordsMap former = { store->records, store->records_bytes };
+    if (madvise(former.start, former.bytes, MADV_DONTNEED) != 0) memset(former.start, 0, (size_t)(store->record_free - store->records));
+    store->former_records.items[store->former_records.count++] = former;
+  }
   store->records = records;
   store->records_bytes = bytes;
   store->record_free = records;
@@ -133,6 +139,9 @@ void lun_store_destroy(Store *store) {
   free(store->listener_message);
   if (store->stack) munmap(store->stack, store->stack_bytes + (size_t)sysconf(_SC_PAGESIZE));
   if (store->records) munmap(store->records, store->records_bytes);
+  for (size_t i = 0; i < store->former_records.count; i++)
+    munmap(store->former_records.items[i].start, store->former_records.items[i].bytes);
+  vec_clear(&store->former_records);
   if (store->wake_fd >= 0) close(store->wake_fd);
   free(store);
 }

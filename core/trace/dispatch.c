@@ -32,6 +32,7 @@ __attribute__((noinline, cold)) void dispatch_failed(Store *store, Record *recor
       attachment->reporting++;
       attachment->options.report(attachment->context, attachment, record, choice->ear.self, message);
       attachment->reporting--;
+      record->serial = 0;
     }
     if (attachment->options.on_error == LUN_ON_ERROR_STOP) {
       free(store->listener_message);
@@ -118,6 +119,7 @@ bool dispatch_enter(Store *store, Function *function, Slot *fp) {
   record->tail_of = store->tail_of;
   record->tail = NULL;
   record->params = NULL;
+  record->current = 0; /* nobody may be told before */
   store->tail_of = 0;
   set->head.holders++;
   fp[-1] = (Slot)(uintptr_t)after_word;

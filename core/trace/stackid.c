@@ -37,6 +37,7 @@ struct StackIds {
 };
 
 static StackIds *ids_of(Store *store) {
+  if (!trace_ensure(store)) return NULL;
   Trace *trace = trace_of(store);
   if (!trace->stack_ids && (trace->stack_ids = calloc(1, sizeof *trace->stack_ids)) != NULL) trace->stack_ids->budget = BUDGET;
   return trace->stack_ids;

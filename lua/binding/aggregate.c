@@ -152,7 +152,7 @@ static void tell_full(void *context) {
   char text[300];
   snprintf(text, sizeof text, "%s: its budget of %zu bytes is used up: calls with new keys are left out and counted; "
            "budget= gives it more", aggregation->title, aggregation->budget);
-  session_message(aggregation->head.session, text);
+  session_message_late(aggregation->head.session, text);
 }
 
 static void drop(void *held) { lun_aggregate_destroy(held); }

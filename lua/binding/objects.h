@@ -114,6 +114,7 @@ struct Session {
   int externs, extern_ids;   /* anchors: id → value, value → id */
   uint32_t extern_count;
   int message_function;      /* anchor: a Lua function told the messages, or LUA_NOREF */
+  char *late_text;           /* a message for it that waits, or NULL */
   int host_list;             /* anchor: the hosts that scripts have registered, in order */
   int instances;             /* anchor: list of instances */
   Owned owned;               /* ring */
@@ -142,6 +143,8 @@ int session_anchor(lua_State *L, Session *session);
 void session_unanchor(Session *session, int anchor);
 /* One line or more, without "lunette: ". Never raises. */
 void session_message(Session *session, const char *text);
+/* The same, from where nothing of the guest may be touched: a Lua function is told when the guest is left. */
+void session_message_late(Session *session, const char *text);
 /* With strict, where the session has a script loop: the run ends at its next safepoint, with kind listener. Never raises. */
 void session_fail_run(Session *session, const char *text);
 /* Whether guest memory, globals and tables may be written now: by host functions, by a program of one's own, and by all with

@@ -217,7 +217,8 @@ static void session_end(Session *session, lun_error *error) {
   lun_writer_destroy(session->writer);
   session->writer = NULL;
   free(session->output_path);
-  session->output_path = NULL;
+  free(session->late_text);
+  session->output_path = session->late_text = NULL;
 }
 
 /* session:check_close(): raises where it can't be closed now */
@@ -250,7 +251,8 @@ static int session_gc(lua_State *L) {
   lun_error_clear(&error);
   wasi_clear(session);         /* of a loan: its store is gone by now */
   free(session->output_path);  /* of one that never was whole */
-  session->output_path = NULL;
+  free(session->late_text);
+  session->output_path = session->late_text = NULL;
   return 0;
 }
 
@@ -289,11 +291,19 @@ void session_enter(lua_State *L, Session *session, Entry *entry) {
   session->context = CONTEXT_PROGRAM;
 }
 
+static void tell_late(Session *session) {
+  char *text = session->late_text;
+  session->late_text = NULL;
+  session_message(session, text);
+  free(text);
+}
+
 void session_leave(Session *session, const Entry *entry) {
   session->L = entry->L;
   session->level = entry->level;
   session->context = entry->context;
   if (session->budget) budget_resume(session, entry->running);
+  if (session->late_text) tell_late(session);
 }
 
 /* ---- messages and output ---- */
@@ -325,6 +335,20 @@ void session_message(Session *session, const char *text) {
   if (message_to_lua(session, text)) return;
   if (session->output && !lun_output_flush(session->output)) { /* the message is wanted all the same */ }
   fprintf(stderr, "lunette: %s\n", text);
+}
+
+void session_message_late(Session *session, const char *text) {
+  bool waits = !session->message && session->message_function != LUA_NOREF;
+  size_t size = strlen(text) + 1, held = session->late_text ? strlen(session->late_text) + 1 : 0;
+  char *late = waits ? realloc(session->late_text, held + size) : NULL;
+  if (!late) { /* to stderr, if need be */
+    if (waits) fprintf(stderr, "lunette: %s\n", text);
+    else session_message(session, text);
+    return;
+  }
+  if (held) late[held - 1] = '\n';
+  memcpy(late + held, text, size);
+  session->late_text = late;
 }
 
 bool session_open_writer(Session *session, lun_error *error) {

@@ -132,6 +132,60 @@ static void rewinding(void) {
   lun_attachment_detach(attachment, 0);
 }
 
+/* A frame that outlives its callback is stale, wherever its record lay. */
+static lun_frame kept;
+static bool keeps;
+
+static void keep(lun_call *call) {
+  lun_stack stack = lun_call_stack(call);
+  if (keeps && lun_stack_next(&stack)) kept = stack.frame;
+  keeps = false;
+}
+
+static void keep_before(void *self, lun_call *call, const uint64_t *params) {
+  (void)self, (void)params;
+  keep(call);
+}
+
+static void fail_before(void *self, lun_call *call, const uint64_t *params) {
+  (void)self, (void)params;
+  lun_call_fail(call, "fails");
+}
+
+static void keep_report(void *context, lun_attachment *attachment, lun_call *call, void *self, const char *message) {
+  (void)context, (void)attachment, (void)self, (void)message;
+  keep(call);
+}
+
+static lun_choice choose_pointer(void *context, const lun_definition *definition, lun_instance *instance) {
+  (void)instance;
+  if (strcmp(lun_definition_name(definition), "leaf") != 0) return (lun_choice){ NULL, NULL };
+  return (lun_choice){ context, NULL };
+}
+
+static void staleness(void) {
+  static const lun_listener keeper = { keep_before, NULL, NULL }, failing = { fail_before, NULL, NULL };
+  enum { MANY = 130 }; /* more than there are places for: the side stack moves */
+  union { const lun_listener *listener; void *context; } keeping = { &keeper }, fails = { &failing };
+  const lun_attach_options options = { .name = "fails", .report = keep_report };
+  lun_attachment *attachments[MANY];
+  lun_error error = LUN_ERROR_INIT;
+  keeps = true;
+  if (lun_store_attach(store, choose_pointer, keeping.context, NULL, &attachments[0], &error) != LUN_OK) exit(1);
+  call("outer", 1);
+  expect("R12 a frame was kept", !keeps && kept.definition != NULL);
+  for (int i = 1; i < MANY; i++)
+    if (lun_store_attach(store, choose_pointer, keeping.context, NULL, &attachments[i], &error) != LUN_OK) exit(1);
+  expect("R12 it is stale where the side stack has moved", lun_frame_params(&kept, NULL) == NULL);
+  for (int i = 0; i < MANY; i++) lun_attachment_detach(attachments[i], 0);
+  keeps = true;
+  if (lun_store_attach(store, choose_pointer, fails.context, &options, &attachments[0], &error) != LUN_OK) exit(1);
+  call("outer", 1);
+  expect("R12 a frame was kept by a report", !keeps && kept.definition != NULL);
+  expect("R12 it is stale when the report is over", lun_frame_params(&kept, NULL) == NULL);
+  lun_attachment_detach(attachments[0], 0);
+}
+
 int main(int argc, char **argv) {
   static char bytes[1 << 16];
   FILE *file = argc > 1 ? fopen(argv[1], "rb") : NULL;
@@ -149,6 +203,7 @@ int main(int argc, char **argv) {
   if (lun_instance_create(store, module, imports, NULL, &guest, &error)) return fprintf(stderr, "%s\n", error.message), 1;
   stacks();
   rewinding();
+  staleness();
   lun_imports_destroy(imports);
   lun_module_destroy(module);
   lun_store_destroy(store);

@@ -591,6 +591,25 @@ describe("R11 the command", function()
   end)
 end)
 
+describe("an intercepted call whose exception is caught further out", function()
+  it("R11 gives back what it was counted for, each time", function()
+    local app = guest.open([[(module
+      (tag $t)
+      (func $bad (export "bad") (throw $t))
+      (func $leaf (export "leaf"))
+      (func (export "loops") (param $n i32)
+        (loop $again
+          (try (do (call $bad)) (catch $t))
+          (call $leaf)
+          (br_if $again (local.tee $n (i32.sub (local.get $n) (i32.const 1)))))))]],
+      { session = { unsafe = true, limits = { max_depth = 3 } } })
+    app.lunette.intercept("bad", function(call) return call:proceed() end)
+    app.instance:invoke("loops", 20)
+    app.lunette.intercept("bad", function() error("no callee was entered") end)
+    app.instance:invoke("loops", 20)
+  end)
+end)
+
 describe("calls intercepted in C", function()
   it("are changed, answered, let proceed and heard by the door alone; so are changes that are watched for", function()
     local c, files = require("spec.support.c"), require("spec.support.files")

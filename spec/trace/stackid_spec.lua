@@ -81,6 +81,17 @@ describe("a stack's id", function()
     run()
   end)
 
+  it("can be asked of a host function where nothing was ever attached", function()
+    local app, id
+    app = guest.open(text, {
+      imports = function(lunette)
+        return { lunette.host("env", { again = { function(call) id = call:stack_id() end } }) }
+      end,
+    })
+    app.instance:invoke("enters")
+    assert.equal("enters", app.lunette.stack_of(id)[2].definition.name)
+  end)
+
   it("stays good when the callback is over and the instance closed", function()
     local app = open()
     local id, wanted
