@@ -72,7 +72,7 @@ static int core_members(lua_State *L) {
 static const luaL_Reg functions[] = {
   { "session", core_session }, { "module", core_module }, { "instantiate", core_instantiate }, { "host", core_host },
   { "memory", core_memory },   { "table", core_table },   { "global", core_global },           { "attach", core_attach },
-  { "tag", core_tag },         { "budget", core_budget },
+  { "tag", core_tag },         { "budget", core_budget },   { "fake_tape", core_fake_tape },
   { "watch_folder", core_watch_folder }, { "real_path", core_real_path },
   { "where", core_where },     { "nearest", core_nearest }, { "monotonic_ns", core_monotonic },
   { "gzip", core_gzip }, { "aggregate", core_aggregate }, { "aggregate_forget", core_aggregate_forget }, { "aggregate_rows", core_aggregate_rows }, { "aggregate_total", core_aggregate_total },

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Globals: .value, .type, .mutable. */
+#include <string.h>
+
 #include "objects.h"
 
 void global_push(lua_State *L, Session *session, lun_global *global) {
@@ -68,6 +70,22 @@ int core_global(lua_State *L) {
     return error_raise(L, session, &error);
   global_push(L, session, global);
   return 1;
+}
+
+/* (tape, place, at, bytes): the orders of a fake, which are no memory of the guest's: bytes at `at` of its tape, to be played from
+ * there. Is no change to what listeners observe, and so may come from one of them. */
+int core_fake_tape(lua_State *L) {
+  lun_memory *tape = ((Handle *)object_check(L, 1, &memory_class))->pointer;
+  lun_global *place = ((Handle *)object_check(L, 2, &global_class))->pointer;
+  uint64_t at = (uint64_t)luaL_checkinteger(L, 3), slots[2] = { at, 0 };
+  size_t size;
+  const char *bytes = luaL_checklstring(L, 4, &size);
+  uint8_t *room = lun_memory_write(tape, at, size);
+  if (!room || at > INT32_MAX || lun_global_type(place) != LUN_I32 || !lun_global_mutable(place))
+    return luaL_error(L, "fake_tape: a fake's tape and its place expected");
+  if (size > 0) memcpy(room, bytes, size);
+  lun_global_set(place, slots);
+  return 0;
 }
 
 static int global_tostring(lua_State *L) {

@@ -371,6 +371,7 @@ int core_host(lua_State *L);
 int core_memory(lua_State *L);
 int core_table(lua_State *L);
 int core_global(lua_State *L);
+int core_fake_tape(lua_State *L);
 int core_tag(lua_State *L);
 int core_attach(lua_State *L);
 int core_pairing(lua_State *L);

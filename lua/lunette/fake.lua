@@ -46,27 +46,38 @@ local function imports_of(state)
   return imports
 end
 
+-- Its session may be closed by itself (fake.lunette.close).
+local function check_open(state)
+  if state.closed or state.session.core.closed then error("fake: it is closed", 0) end
+end
+
 -- Made at the first need, so that scripts that were loaded before see it come, as in a run.
 local function start(state)
+  check_open(state)
   if state.instance then return state.instance end
-  if state.closed then error("fake: it is closed", 0) end
+  if state.starting then error("fake: its instance is being made at this moment", 0) end
   local api = state.session.api
   local made = api.module({ bytes = module.bytes(state.declared), name = state.declared.name })
-  state.instance = api.instantiate(made, { imports = imports_of(state) })
-  state.session.guest = state.instance
-  return state.instance
+  state.starting = true
+  local good, instance = pcall(api.instantiate, made, { imports = imports_of(state) })
+  state.starting = false
+  if not good then error(instance, 0) end
+  state.instance, state.session.guest = instance, instance
+  return instance
 end
 
 -- ---- playing ----
--- Tapes of calls inside one another stand behind one another.
+-- Tapes of calls inside one another stand behind one another. Listeners may call, too: the tape is the fake's, not the guest's,
+-- and is written past what listeners may change.
 local function with_tape(state, text, body)
   local tape, place = state.instance.memories[1], state.instance:global(0)
   local from, begin = place.value, state.tape_end or 0
   if begin + #text > module.TAPE_PAGES * 65536 then error("fake: more than 64 MiB of calls at once", 0) end
-  tape:write(begin, text)
-  place.value, state.tape_end = begin, begin + (#text + 7) // 8 * 8
+  core.fake_tape(tape, place, begin, text)
+  state.tape_end = begin + (#text + 7) // 8 * 8
   local good, problem = pcall(body)
-  place.value, state.tape_end = from, begin
+  core.fake_tape(tape, place, from, "")
+  state.tape_end = begin
   return good, problem
 end
 
@@ -89,6 +100,7 @@ end
 
 -- ---- scripts ----
 local function load(state, spec)
+  check_open(state)
   local loaded = script.load(state.session, spec)
   return loaded:object(state.session)
 end
@@ -102,14 +114,29 @@ end
 function Fake.eval(self, code, options) return load(kept[self], { code = code, options = options or {} }) end
 
 --- The guest's end: at_exit, and what was counted is printed. Gives how many callbacks failed.
-function Fake.finish(self) return (kept[self].session:finish("the end of the fake")) end
+function Fake.finish(self)
+  local state = kept[self]
+  check_open(state)
+  state.finishing = true
+  local good, failures = pcall(state.session.finish, state.session, "the end of the fake")
+  state.finishing = false
+  if not good then error(failures, 0) end
+  return failures
+end
 
+--- Where it can't be closed now, as in a callback, it stays as it was.
 function Fake.close(self)
   local state = kept[self]
-  if state.closed then return end
-  state.closed = true
-  state.session:close()
-  if state.path then os.remove(state.path) end
+  if state.closed or state.closing then return end
+  if state.finishing then error("fake: it can't be closed from its at_exit", 0) end
+  state.closing = true
+  local good, problem = pcall(state.session.close, state.session)
+  state.closing = false
+  if state.session.core.closed then
+    state.closed = true
+    if state.path then os.remove(state.path) end
+  end
+  if not good then error(problem, 0) end
 end
 
 -- ---- fields ----
@@ -122,7 +149,7 @@ function fields.failures(state) return state.session.failures end
 --- What was written to the trace output so far.
 function fields.output(state)
   if not state.path then error("fake: its output goes elsewhere", 0) end
-  if state.closed then error("fake: it is closed", 0) end
+  check_open(state)
   state.session.core:flush()
   local file = io.open(state.path, "rb")
   if not file then return "" end
@@ -131,10 +158,15 @@ function fields.output(state)
   return text
 end
 
--- What is wrong is told where the fake is used; those who call this do so in their own place.
+-- What is wrong is told where the fake is used, whichever of these files noticed it; those who call this do so in their own
+-- place.
 local function checked(good, problem, ...)
-  if not good then error(problem, 2) end
-  return problem, ...
+  if good then return problem, ... end
+  if type(problem) ~= "string" then error(problem, 0) end
+  local own, text = problem:match("^([^\n]-lunette/[%w/]+%.lua:%d+: )(.*)$")
+  text = (own and text or problem):gsub("^a session can't", "fake: it can't"):gsub("^the session is", "fake: it is")
+  if own or text:find("^fake: ") or not text:find("^[^\n]-:%d+: ") then error(text, 2) end
+  error(text, 0)
 end
 
 local methods = {}
@@ -161,7 +193,7 @@ function Handle.__tostring(self)
   local state = kept[self]
   return ("fake %s: %d functions"):format(state.declared.name, #state.declared.functions)
 end
-function Handle.__close(self) Fake.close(self) end
+function Handle.__close(self) return checked(pcall(Fake.close, self)) end
 function Handle.__gc(self)
   if kept[self] then pcall(Fake.close, self) end
 end

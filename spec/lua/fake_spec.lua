@@ -50,6 +50,18 @@ local function heard(fake, where)
 end
 
 describe("a fake", function()
+  local function temporary_of(make)
+    local path
+    local tmpname = os.tmpname
+    os.tmpname = function() -- luacheck: ignore
+      path = tmpname()
+      return path
+    end
+    local made = make()
+    os.tmpname = tmpname -- luacheck: ignore
+    return path, made
+  end
+
   it("calls as it is told, values of all types as they are", function()
     local fake = fake_of({ functions = functions })
     local list = heard(fake)
@@ -193,6 +205,9 @@ describe("a fake", function()
     ["fake: memory: max is 1 pages, and there are 2"] = { memory = { pages = 2, max = 1 } },
     ["fake: frame 1 has no name"] = { frames = { {} } },
     ["fake: frame 1, f, has params"] = { frames = { { "f", 1 } } },
+    ["fake: frame 1: params must be a table, not a number"] = { frames = { { name = "f", params = 5 } } },
+    ["fake: frame 2, h, is a host function"] = { functions = { { name = "h", host = "env" } }, frames = { "f", "h" } },
+    ["fake: f: param_names: 1 must be a string, not a number"] = { functions = { { name = "f", param_names = { 5 } } } },
     ["fake: what it is told must be a table, not a nil"] = false,
   }) do
     it("refuses what makes no sense: " .. text, function()
@@ -203,7 +218,13 @@ describe("a fake", function()
 
   it("refuses calls that make no sense, where they are made", function()
     local fake = fake_of({ functions = functions })
+    local endless, deep = { "main" }, { "main" }
+    endless.calls = { { "main", calls = { endless } } }
+    for _ = 1, 20001 do deep = { "main", calls = { deep } } end
     for text, call in pairs({
+      ["main: its calls contain itself"] = endless,
+      ["main: calls more than 20000 deep"] = deep,
+      ["main: calls must be a table, not a number"] = { "main", calls = 5 },
       ["no such function: maloc; did you mean 'malloc'?"] = { "maloc" },
       ["malloc: param 1 must be i32, not a string"] = { "malloc", "x" },
       ["malloc: param 1 must be i32, not 1.5"] = { "malloc", 1.5 },
@@ -227,14 +248,7 @@ describe("a fake", function()
   end)
 
   it("leaves nothing behind, and is of no use, when it is closed", function()
-    local path
-    local tmpname = os.tmpname
-    os.tmpname = function() -- luacheck: ignore
-      path = tmpname()
-      return path
-    end
-    local fake = fake_of({ functions = functions })
-    os.tmpname = tmpname -- luacheck: ignore
+    local path, fake = temporary_of(function() return fake_of({ functions = functions }) end)
     fake:eval('lunette.on("*", function(call) print(call.name) end)')
     fake:call("main")
     assert.equal("main\n", fake.output)
@@ -243,6 +257,71 @@ describe("a fake", function()
     assert.is_false(files.exists(path))
     assert.is_truthy(failure(function() fake:call("main") end):find("closed", 1, true))
     assert.is_truthy(failure(function() return fake.output end):find("closed", 1, true))
+  end)
+
+  it("can't be closed from a callback, of the guest or at its end, and can be afterwards", function()
+    local path, fake = temporary_of(function() return fake_of({ functions = { "a" } }) end)
+    local problems = {}
+    local function try() problems[#problems + 1] = failure(function() fake:close() end) end
+    local attachment = fake.lunette.on("a", try)
+    assert.is_nil(fake:call("a"))
+    attachment:detach()
+    fake.lunette.at_exit(try)
+    fake:finish()
+    assert.is_truthy(problems[1]:find("fake_spec%.lua:%d+: fake: it can't be closed while its guest runs$"), problems[1])
+    assert.is_truthy(problems[2]:find("fake_spec%.lua:%d+: fake: it can't be closed from its at_exit$"), problems[2])
+    fake:eval("lunette.on(\"a\", function() print(\"still here\") end)")
+    assert.is_nil(fake:call("a"))
+    assert.equal("still here\n", fake.output)
+    assert.is_true(files.exists(path))
+    fake.lunette.at_exit(function() fake:close() end)
+    fake:close()
+    assert.is_false(files.exists(path))
+    assert.is_truthy(failure(function() fake:call("a") end):find("it is closed", 1, true))
+  end)
+
+  it("R17 is called from a listener, without unsafe, tapes inside one another", function()
+    local fake = fake_of({ functions = functions })
+    local list = heard(fake, { "shown", "main" })
+    local errs = {}
+    fake.lunette.on("malloc", function(_, n)
+      errs[#errs + 1] = fake:call({ "main", calls = { "shown" }, traps = n == 2 }) or "none"
+    end)
+    assert.is_nil(fake:call({ "main", calls = { { "malloc", 1 }, { "malloc", 2 }, "shown" } }))
+    assert.same({ "before main", "before main", "before shown", "after shown", "after main", "before main", "before shown",
+      "after shown", "abort main trap unreachable", "before shown", "after shown", "after main" }, list)
+    assert.same({ "none", "trap" }, { errs[1], errs[2].kind })
+    assert.same({}, fake.messages)
+    fake.lunette.on("shown", function(call) call.memory:write(0, "x") end)
+    fake:call("shown")
+    assert.is_truthy(fake.messages[1]:find("listeners observe: memory is not theirs to change", 1, true))
+  end)
+
+  it("is of no use once it is closed, by itself or by its session, and says so where it is used", function()
+    for _, made in ipairs({ false, true }) do
+      for _, close in ipairs({ function(fake) fake:close() end, function(fake) fake.lunette.close() end }) do
+        local fake = fake_of({ functions = { "a" } })
+        if made then fake:call("a") end
+        close(fake)
+        for _, use in ipairs({
+          function() fake:call("a") end, function() fake:eval("local x = 1") end, function() fake:load("calls") end,
+          function() fake:finish() end, function() print(fake.output) end, function() print(fake.memory) end,
+          function() print(fake.instance) end,
+        }) do
+          local problem = failure(use)
+          assert.is_truthy(problem:find("^[^\n]*fake_spec%.lua:%d+: fake: it is closed$"), problem)
+        end
+        assert.same({}, fake.failures)
+      end
+    end
+  end)
+
+  it("is not called before its instance is there", function()
+    local fake = fake_of({ functions = { "a" } })
+    local problem
+    fake.lunette.on_instance(function() problem = failure(function() fake:call("a") end) end)
+    assert.is_nil(fake:call("a"))
+    assert.is_truthy(problem:find("fake_spec%.lua:%d+: fake: its instance is being made at this moment$"), problem)
   end)
 
   it("has the fields and methods that lunette.api lists", function()

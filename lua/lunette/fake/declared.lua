@@ -46,6 +46,7 @@ local function read_function(i, given)
   own.params = check_kinds(what .. ": params", given.params)
   own.results = check_kinds(what .. ": results", given.results)
   own.param_names = check_type(what .. ": param_names", given.param_names or {}, "table")
+  for at, name in ipairs(own.param_names) do check_type(("%s: param_names: %d"):format(what, at), name, "string") end
   if given.host then
     own.is_host, own.from, own.as = true, check_type(what .. ": host", given.host, "string"), own.name
     own.call = check_type(what .. ": call", given.call, "function", true)
@@ -108,6 +109,7 @@ function declared.frame(i, given)
   if type(given) == "string" then return { given } end
   check_type(("fake: frame %d"):format(i), given, "table")
   if given.name == nil then return given end
+  check_type(("fake: frame %d: params"):format(i), given.params, "table", true)
   return { given.name, table.unpack(given.params or {}) }
 end
 
@@ -117,7 +119,11 @@ local function read_frames(given, guests, by_name)
   for i, item in ipairs(check_type("fake: frames", given or {}, "table")) do
     local frame = declared.frame(i, item)
     if type(frame[1]) ~= "string" then error(("fake: frame %d has no name"):format(i), 0) end
-    if not by_name[frame[1]] then
+    local known = by_name[frame[1]]
+    if known and known.is_host then
+      error(("fake: frame %d, %s, is a host function: the frames are the guest's own"):format(i, frame[1]), 0)
+    end
+    if not known then
       if #frame > 1 then error(("fake: frame %d, %s, has params: declare it in functions"):format(i, frame[1]), 0) end
       local own = read_function(i, frame[1])
       by_name[own.name], guests[#guests + 1] = own, own

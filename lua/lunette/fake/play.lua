@@ -81,6 +81,17 @@ local function highest(list)
   return most
 end
 
+-- Deeper than any guest's stack, and within what Lua's own bears.
+local DEEPEST = 20000
+
+local function check_calls(what, given, into)
+  if given.calls ~= nil and type(given.calls) ~= "table" then
+    error(("%s: calls must be a table, not a %s"):format(what, type(given.calls)), 0)
+  end
+  if into.open[given] then error(what .. ": its calls contain itself", 0) end
+  if into.depth > DEEPEST then error(("%s: calls more than %d deep"):format(what, DEEPEST), 0) end
+end
+
 -- One call, checked: its function, its params, its results, the whole written behind `into.tape` and `into.answers`.
 local function add(fake, given, into)
   if type(given) == "string" then given = { given } end
@@ -88,6 +99,7 @@ local function add(fake, given, into)
   local own = declared.find(fake, given[1])
   local what = "fake: " .. own.name
   declared.check_names(what, given, own.is_host and host_fields or guest_fields)
+  check_calls(what, given, into)
   local params = read_values(what .. ": param", own.params, { table.unpack(given, 2, highest(given)) }, highest(given) - 1)
   local returned = type(given.returns) == "table" and given.returns or { given.returns }
   local results = read_values(what .. ": result", own.results, returned, highest(returned))
@@ -102,7 +114,9 @@ local function add(fake, given, into)
     tape[#tape + 1] = { order(module.WRITE, #piece.bytes), string.pack("<I4I4", piece.address & 0xffffffff, 0), piece.bytes,
                         ("\0"):rep(-#piece.bytes % 8) }
   end
+  into.open[given], into.depth = true, into.depth + 1
   for _, inner in ipairs(given.calls or {}) do add(fake, inner, into) end
+  into.open[given], into.depth = nil, into.depth - 1
   if given.traps then tape[#tape + 1] = { order(module.TRAP) }
   else tape[#tape + 1] = { order(module.RETURN), values_bytes(own.results, results) } end
   return own, params
@@ -117,7 +131,7 @@ function play.read(fake, given)
     outer.calls = { given }
     given = outer
   end
-  local into = { tape = {}, answers = {} }
+  local into = { tape = {}, answers = {}, open = {}, depth = 0 }
   local first, params = add(fake, given, into)
   local parts = {}
   for i = 2, #into.tape do parts[i - 1] = table.concat(into.tape[i]) end
