@@ -248,6 +248,8 @@ int core_aggregate_forget(lua_State *L) {
 static int aggregation_gc(lua_State *L) {
   Aggregation *aggregation = object_to(L, 1, &aggregation_class);
   if (!aggregation) return 0;
+  /* Held, it comes here at the end of the Lua state alone, before its session, which has yet to print it and frees it. */
+  if (aggregation->anchor != LUA_NOREF && !aggregation->head.session->closed) return 0;
   session_give_up(aggregation->head.session, aggregation->owned);
   aggregation->owned = NULL;
   aggregation->aggregate = NULL;

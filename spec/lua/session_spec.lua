@@ -218,6 +218,18 @@ describe("a program", function()
     assert.same({ "3\n", "f 3\nbye\n", 0 }, { result.stdout, result.stderr, result.status })
   end)
 
+  it("has what it counts printed at its end, though nobody closes the session", function()
+    local result = program([[
+      local lunette = require("lunette")
+      local instance = lunette.instantiate(lunette.module({ file = "app.wasm" }))
+      lunette.on("f", lunette.count{})
+      lunette.on("f", lunette.sum{ value = lunette.arg(1) })
+      print(instance:invoke("f", 3))
+    ]], text)
+    assert.same({ "3\n", 0 }, { result.stdout, result.status })
+    assert.is_truthy(result.stderr:find("^calls  function\n    1  f\n[^\n]*sum[^\n]*\n +3 +1 +f\n"), result.stderr)
+  end)
+
   it("tells failures of listeners on stderr, behind what the trace has written", function()
     local result = program([[
       local lunette = require("lunette")
