@@ -1253,7 +1253,7 @@ describe("R22 frame lists and bench", function()
     })
     assert.equal(2, #stack)
     assert.same({ 1, 2 }, { stack[1]:params() })
-    assert.equal("#0  f (app) 0x10\n#1  g (host)", tostring(stack))
+    assert.equal("#0  f(1, 2) (app) 0x10\n#1  g (host)", tostring(stack))
     local names = {}
     for i, frame in ipairs(stack) do names[i] = frame.definition.name end
     assert.same({ "f", "g" }, names)
