@@ -39,13 +39,16 @@ static int bounded_rep(lua_State *L) {
   return 1;
 }
 
-/* Upvalue 2 is the original. A field of fixed size ("c1000000000") costs its size, whatever is in it. */
+/* Upvalue 2 is the original. Fields of fixed size ("c1000000000") cost their size, whatever is in them. */
 static int bounded_pack(lua_State *L) {
   const char *format = luaL_checkstring(L, 1);
+  size_t total = 0;
   for (const char *at = format; budget_running(budget_self(L)) && (at = strchr(at, 'c'));) {
     size_t size = 0;
     for (at++; *at >= '0' && *at <= '9' && size <= PACKED_MOST; at++) size = 10 * size + (size_t)(*at - '0');
     luaL_argcheck(L, size <= PACKED_MOST, 1, "a field is larger than a callback with a budget may make it");
+    total += size;
+    luaL_argcheck(L, total <= PACKED_MOST, 1, "its fields are larger than a callback with a budget may make them");
   }
   return lua_tocfunction(L, lua_upvalueindex(2))(L);
 }

@@ -379,6 +379,7 @@ static Budget *budget_open(lua_State *L) {
   lua_setfield(L, -2, "__gc");
   lua_setmetatable(L, -2);
   budget->finalizing = lua_newthread(L);
+  running_keep(L, -1);
   lua_setiuservalue(L, -2, 1);
   pattern_install(L);
   bounded_install(L);

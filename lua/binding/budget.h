@@ -37,6 +37,7 @@ struct Budget {
   size_t refused_size;
   bool refused;
   lua_State *finalizing;        /* where finalizers run */
+  unsigned finalizers_over;     /* so many have exceeded their budget */
   Session *session;             /* that tells of finalizers; NULL: it is closed */
   char own[256];                /* how the sources of lunette's own Lua files begin */
 };

@@ -85,6 +85,7 @@ static const luaL_Reg functions[] = {
 
 int luaopen_lunette_core(lua_State *L) {
   luaL_checkversion(L);
+  running_replace(L);
   for (size_t i = 0; i < sizeof classes / sizeof *classes; i++) class_register(L, classes[i]);
   luaL_newlib(L, functions);
   lua_pushstring(L, lun_version());

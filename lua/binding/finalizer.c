@@ -2,7 +2,8 @@
 /* __gc within a budget. Lua runs finalizers with its hooks off, and whenever memory is allocated. So what a callback gives a
  * metatable with __gc is not marked for Lua's own finalization: a guard, which nothing but the object's entry in a weak table
  * refers to, becomes garbage when the object does, and its finalizer runs the object's on a Lua thread of its own, where
- * hooks work, with a budget of its own. A finalizer that exceeds it is not run again; none is when nothing would end it. */
+ * hooks work, with a budget of its own. A finalizer that exceeds it is not run again; none is when nothing would end it, or
+ * when several have exceeded theirs. */
 #include <stdio.h>
 
 #include "budget.h"
@@ -73,6 +74,7 @@ static void forget(lua_State *L, int object) {
 }
 
 enum { GUARD = 1, OBJECT, METATABLE, FINALIZER };
+enum { OVER_MOST = 8 }; /* finalizers that exceed their budget: behind so many none is run any more */
 
 static int guard_gc(lua_State *L) {
   Budget *budget = budget_self(L);
@@ -80,13 +82,15 @@ static int guard_gc(lua_State *L) {
   lua_settop(L, GUARD);
   lua_getiuservalue(L, GUARD, 1);
   forget(L, OBJECT);
-  if (!budget->has_timer || !lua_getmetatable(L, OBJECT)) return 0;
+  if (!budget->has_timer || budget->finalizers_over >= OVER_MOST || !lua_getmetatable(L, OBJECT)) return 0;
   lua_pushliteral(L, "__gc");
   if (lua_rawget(L, METATABLE) != LUA_TFUNCTION || is_spent(L, FINALIZER) || !lua_checkstack(T, 8)) return 0;
   lua_pushvalue(L, FINALIZER);
   lua_pushvalue(L, OBJECT);
   lua_xmove(L, T, 2);
-  if (!run(budget, T)) spend(L, FINALIZER);
+  if (run(budget, T)) return 0;
+  spend(L, FINALIZER);
+  budget->finalizers_over++;
   return 0;
 }
 

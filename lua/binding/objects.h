@@ -184,6 +184,12 @@ void budget_resume(Session *session, lua_State *running);
 /* The session closes. */
 void budget_forget(Session *session);
 
+/* ---- coroutine.running (running.c); all raise where memory fails ---- */
+/* Puts the one that knows of threads of ours in place of Lua's. */
+void running_replace(lua_State *L);
+/* The thread at that index is one of ours. */
+void running_keep(lua_State *L, int thread);
+
 /* ---- objects of the store's things: always the same object for the same thing (module.c, instance.c …) ---- */
 /* Pushes the object known for `pointer` and true, or nothing and false. */
 bool cache_get(lua_State *L, Session *session, Cache cache, const void *pointer);

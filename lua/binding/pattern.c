@@ -26,8 +26,13 @@ typedef struct Matcher {
 } Matcher;
 
 static inline void step(Matcher *m) {
-  if (++m->steps % STEPS == 0) budget_check(m->L, m->budget);
+  if (++m->steps < STEPS) return;
+  m->steps = 0;
+  budget_check(m->L, m->budget);
 }
+
+/* A set costs by its length. */
+static inline void step_set(Matcher *m, const char *p, const char *last) { m->steps += (unsigned)((last - p) / 64); }
 
 static const char *match(Matcher *m, const char *s, const char *p);
 
@@ -90,13 +95,13 @@ static bool is_of_set(int c, const char *p, const char *last) {
   return !is;
 }
 
-static bool is_single(const Matcher *m, const char *s, const char *p, const char *end) {
+static bool is_single(Matcher *m, const char *s, const char *p, const char *end) {
   if (s >= m->text_end) return false;
   int c = byte(s);
   switch (*p) {
     case '.': return true;
     case '%': return is_of_class(c, byte(p + 1));
-    case '[': return is_of_set(c, p, end - 1);
+    case '[': step_set(m, p, end); return is_of_set(c, p, end - 1);
     default: return byte(p) == c;
   }
 }
@@ -164,8 +169,10 @@ static const char *balanced(Matcher *m, const char *s, const char *p) {
   return NULL;
 }
 
-static bool is_frontier(const Matcher *m, const char *s, const char *p, const char *end) {
+static bool is_frontier(Matcher *m, const char *s, const char *p, const char *end) {
   int before = s == m->text ? 0 : byte(s - 1), here = s < m->text_end ? byte(s) : 0;
+  step_set(m, p, end);
+  step(m);
   return !is_of_set(before, p, end - 1) && is_of_set(here, p, end - 1);
 }
 

@@ -90,6 +90,7 @@ static lua_State *session_thread(lua_State *L) {
   lua_pushvalue(L, -5);
   lua_pushcclosure(L, error_host_handler, 1);
   lua_xmove(L, thread, 3);
+  running_keep(L, -1);
   luaL_ref(L, -2);
   lua_pop(L, 1);
   return thread;
@@ -184,6 +185,9 @@ int core_session(lua_State *L) {
 void binding_adopt(lua_State *L, const binding_loan *loan) {
   Session *session = session_new(L);
   session->is_loan = true;
+  lua_pushthread(L); /* the command's own, on which scripts are loaded, and the guest runs with none of its frames in use */
+  running_keep(L, -1);
+  lua_pop(L, 1);
   session->store = loan->store;
   session->writer = loan->writer;
   session->output = loan->output;

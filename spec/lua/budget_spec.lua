@@ -65,6 +65,32 @@ describe("a session with a script_time", function()
     assert.is_truthy(err.message:find("exceeded its script-time of 30ms", 1, true), err.message)
   end)
 
+  it("runs no more finalizers when several have exceeded their time, whatever they are called", function()
+    local app = open()
+    app.lunette.on("f", function()
+      for i = 1, 100 do
+        setmetatable({}, { __gc = load("return function() while true do end end", "=c" .. i)() })
+      end
+      collectgarbage()
+    end)
+    assert.equal(1, app.instance:invoke("f", 1))
+    assert.is_true(#app.messages > 1 and #app.messages <= 9, #app.messages)
+  end)
+
+  it("takes a pattern's set by its length, and string.pack's fields together", function()
+    local app, problem = open(), nil
+    local set, many = "[" .. ("b"):rep(1 << 20) .. "]", ("a"):rep(1 << 20)
+    local attachment = app.lunette.on("f", function() many:find(set) end)
+    app.lunette.on("f", function()
+      local fields = {}
+      for i = 1, 200 do fields[i] = "" end
+      problem = select(2, pcall(string.pack, ("c16000000"):rep(200), table.unpack(fields)))
+    end)
+    assert.equal(1, app.instance:invoke("f", 1))
+    assert.equal(1, attachment.errors)
+    assert.matches("its fields are larger than a callback with a budget may make them", problem)
+  end)
+
   for _, what in ipairs({ "after", "abort" }) do
     it(("tells a listener no more whose %s exceeds it, however many calls are open"):format(what), function()
       local app = open()
