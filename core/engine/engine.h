@@ -210,8 +210,8 @@ struct Listening {
   const Ear *ear;           /* the only one, where nothing is kept of a call for it; NULL: the hooks see to everything */
 };
 
-/* Its times are taken; the node of its stack is known. */
-enum { RECORD_TIMED = 1, RECORD_NODE = 2 };
+/* Its times are taken; the node of its stack is known; from RECORD_INTERCEPTED on what was done to it, as LUN_INTERCEPTED_…. */
+enum { RECORD_TIMED = 1, RECORD_NODE = 2, RECORD_INTERCEPTED = 16 };
 
 /* One listener's share of a call. */
 typedef struct Hearing {

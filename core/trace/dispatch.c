@@ -120,6 +120,11 @@ bool dispatch_enter(Store *store, Function *function, Slot *fp) {
   record->tail = NULL;
   record->params = NULL;
   record->current = 0; /* nobody may be told before */
+  Trace *trace = trace_of(store);
+  if (UNLIKELY(trace->intercepted)) {
+    record->flags = (uint8_t)(trace->intercepted * RECORD_INTERCEPTED);
+    trace->intercepted = 0;
+  }
   store->tail_of = 0;
   set->head.holders++;
   fp[-1] = (Slot)(uintptr_t)after_word;

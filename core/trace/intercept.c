@@ -368,6 +368,22 @@ static Passage failed_call(Store *store, Record *record, lun_status status, lun_
   return failed(store, &point, status, error);
 }
 
+/* Nobody waits for its end: the call is as any other, but that its listeners are to know what was done to it. */
+static Passage go_unheld(Store *store, Record *record) {
+  Function *function = record->function;
+  Slot *fp = record->fp;
+  uint64_t tail_of = record->tail_of;
+  lun_error error = LUN_ERROR_INIT;
+  trace_of(store)->intercepted = record->flags;
+  pop(store, record);
+  bool told = tell_listeners(store, function, fp, tail_of);
+  trace_of(store)->intercepted = 0;
+  if (!told) return PASSAGE_REFUSED;
+  const Point at = { function, fp, NULL, function->callback ? UINT32_MAX : body_offset(function->definition) };
+  lun_status status = see_to_end(store, &at, &error);
+  return status == LUN_OK ? PASSAGE_GOES_ON : failed(store, &at, status, &error);
+}
+
 /* Nobody stands in place of the call: it goes on in its frame. */
 static Passage go_on(Store *store, Record *record) {
   const Set *set = set_of(record);
@@ -379,23 +395,9 @@ static Passage go_on(Store *store, Record *record) {
     waits = waits || set->choices[i]->interceptor->results;
     status = ask_values(store, record, i, false, &error);
   }
-  /* Listeners are to know what was done to the call. */
-  if (status == LUN_OK && (waits || record->function->set)) status = begin_call(store, record, &error);
-  else if (status == LUN_OK) pop(store, record);
+  if (status == LUN_OK && waits) status = begin_call(store, record, &error);
+  else if (status == LUN_OK) return go_unheld(store, record);
   return status == LUN_OK ? PASSAGE_GOES_ON : failed_call(store, record, status, &error);
-}
-
-/* Nobody was asked: the call is as any other. */
-static Passage go_unasked(Store *store, Record *record) {
-  Function *function = record->function;
-  Slot *fp = record->fp;
-  uint64_t tail_of = record->tail_of;
-  lun_error error = LUN_ERROR_INIT;
-  pop(store, record);
-  if (!tell_listeners(store, function, fp, tail_of)) return PASSAGE_REFUSED;
-  const Point at = { function, fp, NULL, function->callback ? UINT32_MAX : body_offset(function->definition) };
-  lun_status status = see_to_end(store, &at, &error);
-  return status == LUN_OK ? PASSAGE_GOES_ON : failed(store, &at, status, &error);
 }
 
 Passage intercept_enter(Store *store, Function *function, Slot *fp) {
@@ -410,7 +412,7 @@ Passage intercept_enter(Store *store, Function *function, Slot *fp) {
     record->flags |= LUN_INTERCEPTED;
     stands_in = stands_in || set->choices[i]->interceptor->call;
   }
-  if (!record->flags) return go_unasked(store, record);
+  if (!record->flags) return go_unheld(store, record);
   if (!stands_in) return go_on(store, record);
   lun_error error = LUN_ERROR_INIT;
   lun_status status = pass_on(store, record, 0, &error);
@@ -432,6 +434,7 @@ lun_status lun_store_intercept(Store *store, lun_intercept_factory factory, void
 }
 
 unsigned lun_call_intercepted(const lun_call *call) {
+  if (call->kind == RECORD_CALL && call->flags >= RECORD_INTERCEPTED) return call->flags / RECORD_INTERCEPTED;
   for (const Record *record = call; record && record->fp == call->fp; record = record->prev)
     if (record->kind == RECORD_INTERCEPT) return record->flags;
   return 0;

@@ -109,6 +109,7 @@ typedef struct Trace {
   lun_watch *watches;       /* in the order in which they were added */
   uint64_t last_event;
   uint32_t telling;         /* events being told inside of one another */
+  uint8_t intercepted;      /* the call about to be told of was intercepted so (LUN_INTERCEPTED_…) */
   uint64_t timed;           /* attachments that ask for times */
   uint64_t moment;          /* when the before being told began */
   uint64_t fence;           /* calls up to this id are outside of the event being told: nothing in it is charged to them */

@@ -591,6 +591,29 @@ describe("R11 the command", function()
   end)
 end)
 
+describe("tail calls whose params alone are intercepted", function()
+  it("R18 run in constant memory, listened to or not, and listeners know", function()
+    local app = guest.open([[(module
+      (func $loop (export "loop") (param i32) (result i32)
+        (if (result i32) (i32.eqz (local.get 0)) (then (i32.const 7))
+          (else (return_call $loop (i32.sub (local.get 0) (i32.const 1)))))))]], { session = { unsafe = true } })
+    app.lunette.intercept("loop", { params = function() end })
+    assert.equal(7, app.instance:invoke("loop", 300000))
+    local seen, ends = {}, {}
+    local attachment = app.lunette.on("loop", {
+      before = function(call) seen[call.intercepted or "not"] = true end,
+      after = function(call) ends[call.intercepted or "not"] = true end,
+    })
+    assert.equal(7, app.instance:invoke("loop", 1000000))
+    assert.same({ { unchanged = true }, { unchanged = true } }, { seen, ends })
+    attachment:detach()
+    local count = app.lunette.count{ quiet = true }
+    app.lunette.on("loop", count)
+    assert.equal(7, app.instance:invoke("loop", 1000000))
+    assert.equal(1000001, count:table()[1].calls)
+  end)
+end)
+
 describe("an intercepted call whose exception is caught further out", function()
   it("R11 gives back what it was counted for, each time", function()
     local app = guest.open([[(module
