@@ -24,7 +24,9 @@ static const void *present(Change *change, const lun_call *call) {
   if (change->target.global) return lun_global_get(change->target.global);
   if (!change->target.memory && call) change->target.memory = lun_call_memory(call);
   if (!change->target.memory) return NULL;
-  return lun_memory_read(change->target.memory, change->target.address, change->target.size);
+  uint64_t address = change->target.address;
+  if (!lun_memory_is_64(change->target.memory)) address = (uint32_t)address;
+  return lun_memory_read(change->target.memory, address, change->target.size);
 }
 
 static void check(Change *change, lun_call *call) {

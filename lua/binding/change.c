@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* lunette.on_change: what is watched, and telling a Lua function of it: of a global its values, of memory strings. */
+#include <string.h>
+
 #include <lunette/change.h>
 
 #include "attachment.h"
@@ -22,17 +24,27 @@ static uint64_t count_of(lua_State *L, int index, const char *what) {
   return (uint64_t)number;
 }
 
+static void check_fields(lua_State *L, int index) {
+  for (lua_pushnil(L); lua_next(L, index); lua_pop(L, 1)) {
+    lua_Integer place = lua_isinteger(L, -2) ? lua_tointeger(L, -2) : 0;
+    if (place == 1 || place == 2) continue;
+    const char *key = lua_type(L, -2) == LUA_TSTRING ? lua_tostring(L, -2) : NULL;
+    if (!key) luaL_error(L, "on_change: {address, size, memory=} has no further fields");
+    if (strcmp(key, "memory") != 0) luaL_error(L, "on_change: no such field: '%s'; did you mean 'memory'?", key);
+  }
+}
+
 void change_read_target(lua_State *L, Session *session, int index, lun_change_target *target) {
   *target = (lun_change_target){ .global = NULL };
   if (lua_type(L, index) != LUA_TTABLE) {
     target->global = object_of(L, session, index, &global_class, "what is watched, if no {address, size},");
     return;
   }
+  check_fields(L, index);
   if (lua_getfield(L, index, "memory") != LUA_TNIL)
     target->memory = object_of(L, session, lua_gettop(L), &memory_class, "memory=");
   lua_rawgeti(L, index, 1);
   target->address = count_of(L, lua_gettop(L), "address");
-  if (!target->memory || !lun_memory_is_64(target->memory)) target->address = (uint32_t)target->address;
   lua_rawgeti(L, index, 2);
   target->size = count_of(L, lua_gettop(L), "size");
   lua_pop(L, 3);

@@ -19,7 +19,7 @@ extern "C" {
 typedef struct lun_change_target {
   lun_global *global;
   lun_memory *memory;
-  uint64_t address, size;
+  uint64_t address, size;     /* the address of a 32-bit memory modulo 2^32 */
 } lun_change_target;
 #define LUN_CHANGE_MOST 65536u
 
