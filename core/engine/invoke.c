@@ -206,6 +206,9 @@ Slot *stack_end(const Store *store) {
   case PHASE_BEFORE:
   case PHASE_HOST: return record->fp + record->function->frame_slots;
   case PHASE_AFTER:
+    /* Of a call that ends in a tail call: what it passes on still lies in its frame. */
+    if (!(record->flags & RECORD_NODE) && record->tail) return record->fp + record->function->frame_slots;
+    return record->fp;
   case PHASE_INTERCEPTED: return record->fp;
   default: return store->unwind_end;
   }

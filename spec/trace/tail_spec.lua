@@ -1,6 +1,7 @@
 -- SPDX-License-Identifier: MIT
 -- Tail calls as a script sees them (R18).
 
+local guests = require("spec.support.guest")
 local lunette = require("lunette")
 local wat = require("spec.support.wat")
 
@@ -43,5 +44,30 @@ describe("R18 a tail call", function()
     session.on("*", function() calls = calls + 1 end)
     assert.equal(1, instance:invoke("even", 1000000))
     assert.equal(1000001, calls)
+  end)
+end)
+
+after_each(guests.close_all)
+
+describe("R18 R24 an after that calls the guest at the end of a call that ends in a tail call", function()
+  it("leaves what the call passes on as it is", function()
+    local app = guests.open([[(module
+      (func $sum (param i32 i64 i32) (result i64)
+        (i64.add (local.get 1) (i64.extend_i32_s (i32.add (local.get 0) (local.get 2)))))
+      (func $f (export "f") (param i32) (result i64)
+        (return_call $sum (i32.add (local.get 0) (i32.const 1)) (i64.const 100) (i32.const 10)))
+      (func $busy (export "busy") (param i64) (result i64) (local i64 i64 i64 i64)
+        (local.set 1 (i64.const -1)) (local.set 2 (i64.const -2)) (local.set 3 (i64.const -3)) (local.set 4 (i64.const -4))
+        (i64.add (i64.add (local.get 0) (local.get 1)) (i64.add (local.get 2) (i64.add (local.get 3) (local.get 4))))))]])
+    local given, tails = nil, 0
+    app.lunette.on("f", {
+      after = function(call)
+        if call.tail then tails = tails + 1 end
+        assert(app.instance:invoke("busy", 5) == -5)
+      end,
+    })
+    app.lunette.on("sum", function(_, ...) given = { ... } end)
+    assert.equal(113, app.instance:invoke("f", 2))
+    assert.same({ { 3, 100, 10 }, 1 }, { given, tails })
   end)
 end)
