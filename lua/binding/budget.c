@@ -437,6 +437,7 @@ int core_budget(lua_State *L) {
     lua_setallocf(L, allocate, budget);
   }
   budget->session = session;
+  budget->finalizers_over = 0; /* those of sessions before are not this one's */
   session->budget = budget;
   return 0;
 }
