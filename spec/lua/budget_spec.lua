@@ -142,16 +142,16 @@ describe("a session with a script_time", function()
     local function caught() return tonumber(files.read("/proc/self/status"):match("SigCgt:%s*(%x+)"), 16) end
     local before = caught()
     local app = open()
-    local own = caught() & ~before
-    assert.not_equal(0, own)
+    local ours = caught() & ~before
+    assert.not_equal(0, ours)
     app.lunette.on("f", endless)
     app.instance:invoke("f", 1)
     local second = guest.session({ script_time = 5000000 })
-    assert.equal(own, caught() & own)
+    assert.equal(ours, caught() & ours)
     app.lunette.close()
-    assert.equal(own, caught() & own)
+    assert.equal(ours, caught() & ours)
     second.close()
-    assert.equal(0, caught() & own)
+    assert.equal(0, caught() & ours)
   end)
 
   it("runs the finalizers of what callbacks have made, and those of the program", function()
