@@ -4,25 +4,12 @@
 -- A failure is told once, with its place, kept in lunette.failures, and ends the run with kind exit and status 104. In a
 -- program of one's own, outside of any run, it is raised.
 
+local place = require("lunette.place")
+
 local expectations = {}
 
 local STATUS = 104
 expectations.STATUS = STATUS
-
-local own = debug.getinfo(1, "S").source:match("^.*/") or "lunette/"
-
--- "name.lua:3: ", where the script stands.
-local function place()
-  local level = 3
-  repeat
-    local info = debug.getinfo(level, "Sl")
-    if info and info.currentline > 0 and info.source:sub(1, #own) ~= own then
-      return ("%s:%d: "):format(info.short_src, info.currentline)
-    end
-    level = level + 1
-  until not info
-  return ""
-end
 
 local function tell(session, message)
   local inner = session:open()

@@ -6,6 +6,7 @@ local Owner = require("lunette.owner")
 local core = require("lunette.core")
 local environment = require("lunette.environment")
 local options = require("lunette.options")
+local place = require("lunette.place")
 
 local script = {}
 
@@ -72,21 +73,6 @@ local function trace()
     if line:find("in main chunk$") then break end
   end
   return #lines > 1 and "stack traceback:\n\t" .. table.concat(lines, "\n\t") or nil
-end
-
-local own = debug.getinfo(1, "S").source:match("^.*/") or "lunette/"
-
--- "name.lua:3: ", where the script stood when something that it called failed.
-local function place()
-  local level = 3
-  repeat
-    local info = debug.getinfo(level, "Sl")
-    if info and info.currentline > 0 and info.source:sub(1, #own) ~= own then
-      return ("%s:%d: "):format(info.short_src, info.currentline)
-    end
-    level = level + 1
-  until not info
-  return ""
 end
 
 -- Errors that end the run as they are; all others are the script's, since it is what called.
