@@ -456,6 +456,24 @@ static inline Record *record_push(Store *store, RecordKind kind, Phase phase, Sl
   return record;
 }
 _Static_assert(sizeof(Record) % 16 == 0, "records stay aligned");
+/* The record of a call that its listeners are about to be told of, who are frozen with it; all but their hearings is filled in.
+ * NULL: no room. */
+static inline Record *record_open(Store *store, Function *function, Slot *fp, size_t extra) {
+  Record *record = record_push(store, RECORD_CALL, PHASE_BEFORE, fp, extra);
+  if (UNLIKELY(!record)) return NULL;
+  record->ret = (const Word *)(uintptr_t)fp[-1];
+  record->function = function;
+  record->set = function->set;
+  record->id = ++store->last_id;
+  record->tail_of = store->tail_of;
+  record->tail = NULL;
+  record->params = NULL;
+  record->current = 0; /* nobody may be told before */
+  store->tail_of = 0;
+  function->set->holders++;
+  fp[-1] = (Slot)(uintptr_t)after_word;
+  return record;
+}
 static inline void record_pop(Store *store) {
   store->record_free = (char *)store->record;
   store->record = store->record->prev;

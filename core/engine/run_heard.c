@@ -4,24 +4,6 @@
  * in RATIONALE.md. */
 #include "run.h"
 
-static inline Record *open_call(Store *store, Function *function, Slot *fp, Listening *set) {
-  Record *record = record_push(store, RECORD_CALL, PHASE_BEFORE, fp, set->extra);
-  if (UNLIKELY(!record)) return NULL;
-  record->ret = word_at(fp[-1]);
-  record->function = function;
-  record->set = set;
-  record->id = ++store->last_id;
-  record->tail_of = store->tail_of;
-  record->tail = NULL;
-  record->params = NULL;
-  record->current = 0;
-  record->hearings[0] = (Hearing){ NULL, true };
-  store->tail_of = 0;
-  set->holders++;
-  fp[-1] = of_pointer(after_word);
-  return record;
-}
-
 HANDLER(ENTER_HEARD) {
   (void)mem, (void)size, (void)base;
   Function *function = (Function *)pc;
@@ -30,8 +12,9 @@ HANDLER(ENTER_HEARD) {
   /* What has to live on over the callback is kept small: memory is loaded again, and base is of no use to an entry. */
   if (UNLIKELY(!has_room(function, fp, store) || (store->detours | ear->silent) != 0))
     return op_ENTER_TRACED(pc, fp, NULL, 0, store, 0);
-  Record *record = open_call(store, function, fp, set);
+  Record *record = record_open(store, function, fp, set->extra);
   if (UNLIKELY(!record)) return op_ENTER_TRACED(pc, fp, NULL, 0, store, 0);
+  record->hearings[0] = (Hearing){ NULL, true };
   if (LIKELY(ear->before != NULL)) {
     ear->before(ear->self, record, fp - 2 - function->type->slots);
     record->serial = 0;

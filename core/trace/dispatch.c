@@ -109,25 +109,14 @@ bool dispatch_enter(Store *store, Function *function, Slot *fp) {
   const Type *type = function->type;
   size_t extra = set->head.extra;
   if (UNLIKELY(set->keeps & KEEPS_PARAMS)) extra += saved_size(type);
-  Record *record = record_push(store, RECORD_CALL, PHASE_BEFORE, fp, extra);
+  Record *record = record_open(store, function, fp, extra);
   if (UNLIKELY(!record)) return false;
-  Slot *params = fp - 2 - type->slots;
-  record->ret = (const Word *)(uintptr_t)fp[-1];
-  record->function = function;
-  record->set = &set->head;
-  record->id = ++store->last_id;
-  record->tail_of = store->tail_of;
-  record->tail = NULL;
-  record->params = NULL;
-  record->current = 0; /* nobody may be told before */
+  const Slot *params = fp - 2 - type->slots;
   Trace *trace = trace_of(store);
   if (UNLIKELY(trace->intercepted)) {
     record->flags = (uint8_t)(trace->intercepted * RECORD_INTERCEPTED);
     trace->intercepted = 0;
   }
-  store->tail_of = 0;
-  set->head.holders++;
-  fp[-1] = (Slot)(uintptr_t)after_word;
   if (UNLIKELY(set->keeps)) keep(store, record, set, params);
   tell_before(store, record, set, 0, params);
   if (UNLIKELY(set->count > 1)) tell_others_before(store, record, set, params);
