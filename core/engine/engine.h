@@ -195,10 +195,13 @@ typedef enum RecordKind { RECORD_CALL, RECORD_BRIDGE, RECORD_HOST, RECORD_SAFEPO
 /* INTERCEPTED: the callee has returned or failed, and its interceptors go on: its params and locals are gone. */
 typedef enum Phase { PHASE_NONE, PHASE_BEFORE, PHASE_AFTER, PHASE_ABORT, PHASE_HOST, PHASE_INTERCEPTED } Phase;
 
+/* A before with its params, or an after with its results. */
+typedef void (*Telling)(void *self, Record *record, const Slot *values);
+
 /* A listener as handlers call it. */
 typedef struct Ear {
-  void (*before)(void *self, Record *record, const Slot *params);   /* or NULL */
-  void (*after)(void *self, Record *record, const Slot *results);   /* or NULL; calls that are open see it change */
+  Telling before;           /* or NULL */
+  Telling after;            /* or NULL; calls that are open see it change */
   void *self;
   uint8_t silent;           /* not 0: not for new calls, or not for all of them (trace's) */
 } Ear;
@@ -270,6 +273,8 @@ typedef struct TraceHooks {
   void (*light)(Store *store, Function *function, Slot *fp);
   /* Delivers after for the topmost record, which the engine then pops. */
   void (*leave)(Store *store, Record *record, const Slot *results);
+  /* Calls it, and sees to it that nothing of what it was given has changed (listener_tell). */
+  void (*tell)(Telling telling, void *self, Record *record, const Slot *values);
   /* The same for a call that ends in a tail call of `callee`. */
   void (*tail)(Store *store, Record *record, const Function *callee);
   void (*abort)(Store *store, Record *record, const lun_error *error);
@@ -581,6 +586,19 @@ static inline uint8_t *memory_data(const Instance *instance) {
 }
 static inline uint64_t memory_bytes(const Instance *instance) {
   return instance && instance->memory ? instance->memory->bytes : 0;
+}
+
+/* Whether listeners that write into what they may only read are found out. */
+#ifdef LUN_CHECK_PARAMS
+enum { CHECKS_PARAMS = true };
+#else
+enum { CHECKS_PARAMS = false };
+#endif
+
+/* Every before and after is called by this. */
+static inline void listener_tell(Telling telling, void *self, Record *record, const Slot *values) {
+  if (CHECKS_PARAMS) record->function->store->hooks->tell(telling, self, record, values);
+  else telling(self, record, values);
 }
 
 /* In a run inside of another, whose callbacks may be at work, and while somebody wants times, handlers call no listener. */

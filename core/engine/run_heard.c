@@ -16,7 +16,7 @@ HANDLER(ENTER_HEARD) {
   if (UNLIKELY(!record)) return op_ENTER_TRACED(pc, fp, NULL, 0, store, 0);
   record->hearings[0] = (Hearing){ NULL, true };
   if (LIKELY(ear->before != NULL)) {
-    ear->before(ear->self, record, fp - 2 - function->type->slots);
+    listener_tell(ear->before, ear->self, record, fp - 2 - function->type->slots);
     record->serial = 0;
     if (UNLIKELY(record->failed)) store->hooks->failed(store, record);
   }
@@ -36,7 +36,7 @@ HANDLER(AFTER) {
   record->phase = PHASE_AFTER;
   record->current = 0;
   if (LIKELY(ear->after && record->hearings[0].heard)) {
-    ear->after(ear->self, record, (const Slot *)(uintptr_t)base);
+    listener_tell(ear->after, ear->self, record, (const Slot *)(uintptr_t)base);
     record->serial = 0;
     if (UNLIKELY(record->failed)) store->hooks->failed(store, record);
   }

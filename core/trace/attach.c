@@ -460,6 +460,7 @@ void attach_destroy(Store *store) {
   event_destroy(trace);
   stack_ids_destroy(trace->stack_ids);
   vec_clear(&trace->failures);
+  vec_clear(&trace->given);
   free(trace);
   store->trace = NULL;
   store->hooks = NULL;

@@ -72,7 +72,7 @@ static __attribute__((noinline, cold)) void tell_unless(const Store *store, Reco
   record->current = index;
   hearing->heard = condition_begins(attachment->condition, choice->bound, record, params);
   if (hearing->heard && choice->listener->before && !attachment->asks_at_end)
-    choice->listener->before(choice->ear.self, record, params);
+    listener_tell(choice->listener->before, choice->ear.self, record, params);
   record->serial = 0;
 }
 
@@ -84,7 +84,7 @@ static inline void tell_before(Store *store, Record *record, const Set *set, uin
   if (UNLIKELY(choice->ear.silent)) tell_unless(store, record, index, params);
   else if (hearing->heard && choice->listener->before) {
     record->current = index;
-    choice->listener->before(choice->ear.self, record, params);
+    listener_tell(choice->listener->before, choice->ear.self, record, params);
     record->serial = 0;
   }
 }
@@ -150,7 +150,7 @@ static bool hears_end(Record *record, const Choice *choice, uint32_t index, cons
 
 static __attribute__((noinline, cold)) void tell_after_if(Record *record, uint32_t index, const Slot *results) {
   const Choice *choice = set_of(record)->choices[index];
-  if (hears_end(record, choice, index, results)) choice->listener->after(choice->ear.self, record, results);
+  if (hears_end(record, choice, index, results)) listener_tell(choice->listener->after, choice->ear.self, record, results);
   record->serial = 0;
 }
 
@@ -162,7 +162,7 @@ static inline void tell_after(Record *record, const Set *set, uint32_t index, co
     return;
   }
   record->current = index;
-  choice->listener->after(choice->ear.self, record, results);
+  listener_tell(choice->listener->after, choice->ear.self, record, results);
   record->serial = 0;
 }
 
@@ -171,7 +171,7 @@ static inline void tell_abort(Record *record, const Set *set, uint32_t index, co
   if (!choice->listener->abort || !record->hearings[index].heard) return;
   record->current = index;
   if (!choice->attachment->asks_at_end || hears_end(record, choice, index, NULL))
-    choice->listener->abort(choice->ear.self, record, error);
+    listener_tell_abort(choice->listener, choice->ear.self, record, error);
   record->serial = 0;
 }
 
@@ -227,6 +227,7 @@ const TraceHooks trace_hooks = {
   .enter = dispatch_enter,
   .light = dispatch_light,
   .leave = dispatch_leave,
+  .tell = readonly_tell,
   .tail = dispatch_tail,
   .abort = dispatch_abort,
   .failed = dispatch_failed,

@@ -129,7 +129,7 @@ static void leave_latency(Store *store, Record *record, const Slot *results, Set
   const Ear *ear = &set->choices[0]->ear;
   end_times(store, record, clock_monotonic_ns());
   record->phase = PHASE_AFTER;
-  if (LIKELY(ear->after && record->hearings[0].heard)) ear->after(ear->self, record, results);
+  if (LIKELY(ear->after && record->hearings[0].heard)) listener_tell(ear->after, ear->self, record, results);
   if (LIKELY(set->head.holders > 1)) set->head.holders--;
   else set_drop(set);
 }
@@ -203,6 +203,7 @@ const TraceHooks timed_hooks = {
   .enter = enter,
   .light = dispatch_light,
   .leave = leave,
+  .tell = readonly_tell,
   .tail = tail,
   .abort = abort_call,
   .failed = dispatch_failed,

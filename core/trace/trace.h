@@ -105,6 +105,7 @@ typedef struct StackIds StackIds;
 typedef struct Trace {
   lun_attachment *attachments;
   VEC(Failure) failures;
+  VEC(Slot) given;          /* copies of what the callbacks at work may only read (readonly.c) */
   StackIds *stack_ids;      /* NULL until one is asked for */
   lun_watch *watches;       /* in the order in which they were added */
   uint64_t last_event;
@@ -138,6 +139,15 @@ void dispatch_abort(Store *store, Record *record, const lun_error *error);
 bool dispatch_wants_stack(Store *store);
 /* Whether a callback of the attachment is at work further out: it then called the guest, and this call is of its making. */
 bool attachment_at_work(const Store *store, const lun_attachment *attachment);
+
+/* ---- readonly.c ---- */
+void readonly_tell(Telling telling, void *self, Record *record, const Slot *values);
+void readonly_tell_abort(const lun_listener *listener, void *self, Record *record, const lun_error *error);
+/* Every abort is called by this; see listener_tell. */
+static inline void listener_tell_abort(const lun_listener *listener, void *self, Record *record, const lun_error *error) {
+  if (CHECKS_PARAMS) readonly_tell_abort(listener, self, record, error);
+  else listener->abort(self, record, error);
+}
 
 /* ---- intercept.c ---- */
 Passage intercept_enter(Store *store, Function *function, Slot *fp);

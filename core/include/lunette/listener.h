@@ -27,7 +27,9 @@ extern "C" {
 #endif
 
 /* Any callback may be NULL. `params` and `results` have exactly the signature's slots; they are live: read only. `results`
- * is NULL where the call ended in a tail call (lun_call_tail). */
+ * is NULL where the call ended in a tail call (lun_call_tail). Writing to them, or to what lun_call_params gives, is undefined:
+ * calls are changed by lunette/intercept.h. A debug build of the library (CMake: LUNETTE_CHECK_PARAMS) compares them after each
+ * callback; where one has written it says on stderr which attachment's it is, and to what, and calls abort(). */
 typedef struct lun_listener {
   void (*before)(void *self, lun_call *call, const uint64_t *params);
   void (*after)(void *self, lun_call *call, const uint64_t *results);
