@@ -351,6 +351,7 @@ struct lun_store {
   bool hears_growth;        /* somebody watches for growth (trace's) */
   bool timed;               /* somebody wants times (trace's) … */
   uint64_t watched_ns;      /* … and this much of the monotonic clock was spent watching, in listeners and safepoints */
+  uint64_t fence;           /* while that goes on: calls up to this id are outside of it, nothing in it is charged to them */
   bool at_safepoint;        /* the embedder's callback is at work */
 
   lun_limits limits;        /* of what is made from now on */

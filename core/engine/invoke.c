@@ -35,7 +35,8 @@ static lun_status visit(Store *store, const Point *at) {
     record->function = at->function;
     record->offset = at->function->callback ? UINT32_MAX : at->pc ? offsets_find(at->function, at->pc) : at->offset;
   }
-  uint64_t tail_of = store->tail_of, stopped = lun_store_clock_stop(store);
+  uint64_t tail_of = store->tail_of;
+  const lun_stopped stopped = lun_store_clock_stop(store);
   lun_error error;
   error_start(&error);
   store->tail_of = 0;
@@ -43,7 +44,7 @@ static lun_status visit(Store *store, const Point *at) {
   lun_status status = store->on_safepoint(store->on_safepoint_self, &error);
   store->at_safepoint = false;
   store->tail_of = tail_of;
-  lun_store_clock_go(store, stopped);
+  lun_store_clock_go(store, &stopped);
   if (at) record_pop(store);
   if (status == LUN_OK) {
     lun_error_clear(&error);

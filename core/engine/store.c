@@ -180,10 +180,15 @@ void lun_store_on_safepoint(Store *store, lun_safepoint on_safepoint, void *self
 }
 
 /* ---- the guest's clock ---- */
-uint64_t lun_store_clock_stop(const Store *store) { return store->timed ? clock_monotonic_ns() - store->watched_ns : 0; }
+lun_stopped lun_store_clock_stop(Store *store) {
+  const lun_stopped stopped = { store->timed ? clock_monotonic_ns() - store->watched_ns : 0, store->fence };
+  store->fence = store->last_id;
+  return stopped;
+}
 
-void lun_store_clock_go(Store *store, uint64_t stopped) {
-  if (store->timed && stopped) store->watched_ns = clock_monotonic_ns() - stopped;
+void lun_store_clock_go(Store *store, const lun_stopped *stopped) {
+  if (store->timed && stopped->guest_ns) store->watched_ns = clock_monotonic_ns() - stopped->guest_ns;
+  store->fence = stopped->last_call;
 }
 
 /* ---- waiting ---- */

@@ -68,16 +68,21 @@ static const uint8_t keeps[LUN_AGGREGATE_KIND_COUNT] = {
   [LUN_AGGREGATE_QUANTILE] = KEEPS_BUCKETS | KEEPS_EXTREMES | KEEPS_SUM,
 };
 
-/* A whole time: calls in this one under the same key have added what they took, of which only the rest is added. */
-static inline void add_whole(const Plan *plan, const Event *event, Cell *cell, const lun_datum *value, uint64_t weight) {
-  uint64_t *covered = plan->light.covered, whole = (uint64_t)value->as.integer * weight, rest = whole;
+/* Calls in this one under the same key have covered what they took: the rest of its whole time. */
+static inline uint64_t cover_whole(const Plan *plan, const Event *event, uint64_t whole) {
+  Covered *covered = plan->light.covered;
   const Span *span = times_span(event->record, times_of(event->record), covered);
-  if (LIKELY(span != NULL)) {
-    rest = span->covered_before + whole - *covered;
-    *covered = span->covered_before + whole;
-  }
-  cell->sum += (int64_t)rest;
-  cell->nested += whole - rest;
+  if (UNLIKELY(!span)) return whole;
+  uint64_t inner = covered->passed - span->before.passed;
+  covered->passed = span->before.passed + whole;
+  return whole - inner;
+}
+
+/* Of a sample each call stands for others of its kind, which differ in what lies in them: those that are left out cover, too. */
+static inline void add_whole(const Plan *plan, const Event *event, Cell *cell, const lun_datum *value, uint64_t weight) {
+  uint64_t whole = (uint64_t)value->as.integer, rest = cover_whole(plan, event, whole);
+  cell->sum += (int64_t)(rest * weight);
+  cell->nested += (whole - rest) * weight;
 }
 
 /* False: there was no room for it. `kind` is the aggregation's, which a caller may know beforehand. */
@@ -154,6 +159,10 @@ static inline void count(Plan *plan, const Event *event, uint64_t weight) {
     value = reading_read(&plan->value, event);
     if (value.kind == LUN_DATUM_NONE) return;
   }
+  if (UNLIKELY(weight == 0)) {
+    cover_whole(plan, event, (uint64_t)value.as.integer);
+    return;
+  }
   Cell *cell = LIKELY(plan->cell) ? plan->cell : cell_of(plan, event, &full);
   if (UNLIKELY(!cell)) {
     if (full) aggregate_leave_out(aggregate);
@@ -210,13 +219,14 @@ static void hear_abort(void *self, lun_call *call, const lun_error *error) {
 static void hear_whole(void *self, lun_call *call, const uint64_t *results) {
   const Plan *plan = self;
   const Times *times = times_of(call);
-  if (UNLIKELY(plan->has_when || !plan->cell || !times || plan->aggregate->options.kind != LUN_AGGREGATE_QUANTILE)) {
+  uint64_t weight = lun_call_weight(call);
+  if (UNLIKELY(plan->has_when || !plan->cell || !times || weight == 0 || plan->aggregate->options.kind != LUN_AGGREGATE_QUANTILE)) {
     hear_after(self, call, results);
     return;
   }
   const Event event = { .function = call->function, .record = call };
   lun_datum value = datum_integer((int64_t)times->elapsed);
-  if (!count_value(plan, LUN_AGGREGATE_QUANTILE, &event, plan->cell, &value, lun_call_weight(call)))
+  if (!count_value(plan, LUN_AGGREGATE_QUANTILE, &event, plan->cell, &value, weight))
     aggregate_leave_out(plan->aggregate);
 }
 
@@ -278,7 +288,7 @@ static bool cover(lun_aggregate *aggregate, Plan *plan) {
     if (!keys[i].as.text) return false;
   }
   Cell *cell = cells_get(&aggregate->covered, keys, aggregate->options.key_count);
-  if (cell) plan->light.covered = &cell->opened;
+  if (cell) plan->light.covered = &cell->covered;
   return cell != NULL;
 }
 

@@ -79,7 +79,8 @@ const uint64_t *lun_call_params(const lun_call *call) {
 
 uint64_t lun_call_weight(const lun_call *call) {
   const lun_attachment *attachment = attachment_of(call);
-  return attachment && attachment->condition ? condition_weight(attachment->condition) : 1;
+  if (!attachment || !attachment->condition) return 1;
+  return is_left_out(call, call->current) ? 0 : condition_weight(attachment->condition);
 }
 
 lun_attachment *lun_call_attachment(const lun_call *call) { return attachment_of(call); }

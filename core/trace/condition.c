@@ -83,19 +83,19 @@ static bool is_under(Condition *condition, const Record *record) {
   return false;
 }
 
-bool condition_begins(Condition *condition, const Bound *bound, Record *record, const Slot *params) {
+Fit condition_begins(Condition *condition, const Bound *bound, Record *record, const Slot *params) {
   const lun_condition *given = &condition->given;
   if (bound->asks && !condition->when_is_late) {
     const Event event = { record->function, record, params, NULL };
-    if (!predicate_holds(given->when, bound->readings, &event)) return false;
+    if (!predicate_holds(given->when, bound->readings, &event)) return FIT_NOT;
   }
   if (given->has_depth) {
     uint32_t depth = record_depth(record);
-    if (depth < given->depth_from || depth > given->depth_to) return false;
+    if (depth < given->depth_from || depth > given->depth_to) return FIT_NOT;
   }
-  if (given->caller && !caller_fits(condition, record)) return false;
-  if (given->under && !is_under(condition, record)) return false;
-  return given->sample <= 1 || is_chosen(condition);
+  if (given->caller && !caller_fits(condition, record)) return FIT_NOT;
+  if (given->under && !is_under(condition, record)) return FIT_NOT;
+  return given->sample <= 1 || is_chosen(condition) ? FIT_HEARD : FIT_LEFT_OUT;
 }
 
 bool condition_ends(const Condition *condition, const Bound *bound, Record *record, const Slot *results) {

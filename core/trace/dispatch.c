@@ -70,7 +70,9 @@ static __attribute__((noinline, cold)) void tell_unless(const Store *store, Reco
   Hearing *hearing = &record->hearings[index];
   if (choice->ear.silent != SILENT_UNLESS || (store->runs != 1 && attachment_at_work(store, attachment))) return;
   record->current = index;
-  hearing->heard = condition_begins(attachment->condition, choice->bound, record, params);
+  Fit fit = condition_begins(attachment->condition, choice->bound, record, params);
+  hearing->heard = fit == FIT_HEARD;
+  if (fit == FIT_LEFT_OUT && choice->listener == &whole_listener) hearing->data = (void *)(uintptr_t)&whole_listener;
   if (hearing->heard && choice->listener->before && !attachment->asks_at_end)
     listener_tell(choice->listener->before, choice->ear.self, record, params);
   record->serial = 0;
@@ -156,7 +158,7 @@ static __attribute__((noinline, cold)) void tell_after_if(Record *record, uint32
 
 static inline void tell_after(Record *record, const Set *set, uint32_t index, const Slot *results) {
   const Choice *choice = set->choices[index];
-  if (!choice->listener->after || !record->hearings[index].heard) return;
+  if (!choice->listener->after || (!record->hearings[index].heard && !is_left_out(record, index))) return;
   if (UNLIKELY(choice->attachment->asks_at_end)) {
     tell_after_if(record, index, results);
     return;
@@ -168,7 +170,7 @@ static inline void tell_after(Record *record, const Set *set, uint32_t index, co
 
 static inline void tell_abort(Record *record, const Set *set, uint32_t index, const lun_error *error) {
   const Choice *choice = set->choices[index];
-  if (!choice->listener->abort || !record->hearings[index].heard) return;
+  if (!choice->listener->abort || (!record->hearings[index].heard && !is_left_out(record, index))) return;
   record->current = index;
   if (!choice->attachment->asks_at_end || hears_end(record, choice, index, NULL))
     listener_tell_abort(choice->listener, choice->ear.self, record, error);

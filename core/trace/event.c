@@ -73,7 +73,8 @@ static void settle(Store *store, lun_watch *watch) {
 
 static void tell(Store *store, lun_event *event) {
   Trace *trace = trace_of(store);
-  uint64_t serial = ++trace->last_event, stopped = lun_store_clock_stop(store);
+  uint64_t serial = ++trace->last_event;
+  const lun_stopped stopped = lun_store_clock_stop(store);
   bool failed = false;
   trace->telling++;
   for (lun_watch *watch = trace->watches; watch; watch = watch->next) {
@@ -88,7 +89,7 @@ static void tell(Store *store, lun_event *event) {
     if (watch->failed && watch->at_work == 0) settle(store, watch);
   trace->telling--;
   sweep(store);
-  lun_store_clock_go(store, stopped);
+  lun_store_clock_go(store, &stopped);
 }
 
 void event_grown(Store *store, Record *at, const Growth *growth) {

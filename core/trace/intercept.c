@@ -13,28 +13,12 @@
 
 #include "trace.h"
 
-/* While an interceptor is at work: its time is nobody's, and what it calls is charged to none of the calls that are open. */
-typedef struct Pause {
-  uint64_t stopped, fence;
-} Pause;
-
-static Pause pause_begin(Store *store) {
-  Pause pause = { lun_store_clock_stop(store), trace_of(store)->fence };
-  trace_of(store)->fence = store->last_id;
-  return pause;
-}
-
-static void pause_end(Store *store, const Pause *pause) {
-  trace_of(store)->fence = pause->fence;
-  lun_store_clock_go(store, pause->stopped);
-}
-
 /* Of an interceptor that stands in place of the call, while it is at work. */
 typedef struct Level {
   bool proceeded;
   lun_status outcome;        /* of proceeding */
   lun_error failure;         /* the same in words, for an interceptor that fails itself */
-  Pause pause;               /* of its own time */
+  lun_stopped stopped;       /* while it is at work: its time is nobody's */
 } Level;
 
 static const Choice *choice_at(const Record *record, uint32_t index) { return set_of(record)->choices[index]; }
@@ -122,14 +106,14 @@ static lun_status ask_values(Store *store, Record *record, uint32_t index, bool 
   if (!ask || choice->attachment->dropped) return LUN_OK;
   record->current = index;
   record->phase = results ? PHASE_INTERCEPTED : PHASE_HOST;
-  Pause pause = pause_begin(store);
+  const lun_stopped stopped = lun_store_clock_stop(store);
   lun_error problem = LUN_ERROR_INIT;
   ask(choice->ear.self, record, values);
   if (!record->failed && check_values(record->function, results, values, &problem) != LUN_OK) fail_values(record, &problem);
   if (!record->failed) take_values(record, results, values);
   lun_status status = settle(store, record, error);
   record->serial = 0;
-  pause_end(store, &pause);
+  lun_store_clock_go(store, &stopped);
   return status;
 }
 
@@ -224,13 +208,13 @@ static lun_status ask_call(Store *store, Record *record, uint32_t index, lun_err
   record->hearings[index].heard = (uintptr_t)&level;
   record->current = index;
   record->phase = PHASE_HOST;
-  level.pause = pause_begin(store);
+  level.stopped = lun_store_clock_stop(store);
   lun_error own = LUN_ERROR_INIT, problem = LUN_ERROR_INIT;
   lun_status status = choice->interceptor->call(choice->ear.self, record, params, results, &own);
   record->serial = 0;
   if (status == LUN_OK && !record->failed && check_values(record->function, true, results, &problem) != LUN_OK)
     fail_values(record, &problem);
-  pause_end(store, &level.pause);
+  lun_store_clock_go(store, &level.stopped);
   if (record->failed || status == LUN_OK) lun_error_clear(&own);
   else *error = own;
   if (record->failed) status = without(store, record, index, &level, error);
@@ -256,10 +240,10 @@ static lun_status pass_on(Store *store, Record *record, uint32_t index, lun_erro
 static lun_status proceed(Store *store, Record *record, Level *level, uint64_t *results, lun_error *error) {
   uint32_t index = record->current;
   level->proceeded = true;
-  pause_end(store, &level->pause);
+  lun_store_clock_go(store, &level->stopped);
   lun_error failure = LUN_ERROR_INIT;
   level->outcome = pass_on(store, record, index + 1, &failure);
-  level->pause = pause_begin(store);
+  level->stopped = lun_store_clock_stop(store);
   record->current = index;
   mark_over(store, record);
   uint32_t slots = record->function->type->type.result_slots;
@@ -293,9 +277,9 @@ static bool hears(Store *store, Record *record, uint32_t index) {
   if (choice->ear.silent & ~SILENT_UNLESS || (store->runs > 1 && attachment_at_work(store, choice->attachment))) return false;
   if (!(choice->ear.silent & SILENT_UNLESS)) return true;
   record->current = index;
-  bool begins = condition_begins(choice->attachment->condition, choice->bound, record, frame_values(record));
+  Fit fit = condition_begins(choice->attachment->condition, choice->bound, record, frame_values(record));
   record->serial = 0;
-  return begins;
+  return fit == FIT_HEARD;
 }
 
 static Record *push(Store *store, Function *function, Slot *fp) {

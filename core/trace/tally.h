@@ -105,7 +105,11 @@ enum { HIST_BITS = 0, QUANTILE_BITS = 6 };
 typedef struct Cell {
   uint64_t hash;
   size_t index;             /* in the list of cells */
-  uint64_t count, opened, closed;
+  uint64_t count;
+  union {
+    struct { uint64_t opened, closed; };
+    Covered covered;        /* in an aggregation's `covered` */
+  };
   int64_t sum;              /* of integers, while it fits … */
   double sum_number;        /* … and of the rest */
   bool has_number;
@@ -175,7 +179,7 @@ struct lun_aggregate {
   unsigned bits;
   struct Plan *plans;
   Cells cells;
-  Cells covered;            /* of whole times: under each key of a function what has passed, in `opened` */
+  Cells covered;            /* of whole times: under each key of a function what has passed */
   const Store *store;       /* by stack: whose numbers they are */
   uint64_t left_out;
   bool is_full;

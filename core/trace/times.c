@@ -26,28 +26,32 @@ typedef struct Stopped {
 
 static Stopped clock_stop(Store *store) {
   uint64_t now = clock_monotonic_ns();
-  return (Stopped){ now, now - store->watched_ns, trace_of(store)->fence };
+  return (Stopped){ now, now - store->watched_ns, store->fence };
 }
 
 static void clock_go(Store *store, const Stopped *stopped) {
-  trace_of(store)->fence = stopped->fence;
+  store->fence = stopped->fence;
   store->watched_ns = clock_monotonic_ns() - stopped->guest;
 }
 
 /* ---- spans ---- */
-/* `fence`: that of the event in which the call was made; 0: of none. What such a call takes is in no other's time: nothing is
- * covered twice. */
+/* `fence`: that of the event in which the call was made; 0: of none. What such a call takes is in the time of none that lies
+ * outside of it: what has been covered there is put aside until it is over. */
 static inline void begin_span(Record *record, Span *span, uint32_t index, bool is_first, uint64_t fence) {
   const Choice *choice = set_of(record)->choices[index];
   lun_attachment *attachment = choice->attachment;
-  *span = (Span){ attachment->span, 0, 0, attachment, NULL, 0 };
+  *span = (Span){ .outer = attachment->span, .attachment = attachment };
   if (is_first && (LIKELY(record->hearings[index].heard) || record_heard_by(record, attachment))) {
     span->id = record->id;
     attachment->span = span;
   }
-  if (choice->listener != &whole_listener || fence != 0) return;
-  span->covered = ((const LightPlan *)choice->ear.self)->covered;
-  span->covered_before = *span->covered;
+  if (choice->listener != &whole_listener) return;
+  Covered *covered = ((const LightPlan *)choice->ear.self)->covered;
+  span->covered = covered;
+  span->before = *covered;
+  if (LIKELY(covered->fence == fence)) return;
+  covered->fence = fence;
+  span->crosses = times_of(record)->crosses = true;
 }
 
 static __attribute__((noinline)) void begin_all_spans(Record *record, Times *times, uint64_t fence) {
@@ -61,7 +65,7 @@ static __attribute__((noinline)) void begin_all_spans(Record *record, Times *tim
     last = attachment;
     begin_span(record, span++, i, is_first, fence);
   }
-  times->count = (uint64_t)(span - times->spans);
+  times->count = (uint32_t)(span - times->spans);
 }
 
 static inline void begin_spans(Record *record, Times *times, uint64_t fence) {
@@ -73,13 +77,20 @@ static inline void begin_spans(Record *record, Times *times, uint64_t fence) {
   times->count = 1;
 }
 
-static inline void end_spans(const Trace *trace, Times *times) {
-  for (uint64_t i = 0; i < times->count; i++) {
+static inline void end_spans(const Store *store, Times *times) {
+  for (uint32_t i = 0; i < times->count; i++) {
     const Span *span = &times->spans[i];
     if (!span->id) continue;
     span->attachment->span = span->outer;
-    if (span->outer && span->outer->id > trace->fence) span->outer->inner += times->elapsed;
+    if (span->outer && span->outer->id > store->fence) span->outer->inner += times->elapsed;
   }
+}
+
+/* All have been told of the end. The record may be nobody's by now, but it is still there. */
+static inline void leave_fence(const Times *times) {
+  if (LIKELY(!times || !times->crosses)) return;
+  for (uint32_t i = 0; i < times->count; i++)
+    if (times->spans[i].crosses) *times->spans[i].covered = times->spans[i].before;
 }
 
 /* ---- events ---- */
@@ -88,7 +99,7 @@ static bool enter_untold(Store *store, Function *function, Slot *fp) {
   if (!dispatch_enter(store, function, fp)) return false;
   Times *times = times_of(store->record);
   if (!times) return true;
-  begin_spans(store->record, times, trace_of(store)->fence);
+  begin_spans(store->record, times, store->fence);
   times->start = clock_monotonic_ns() - store->watched_ns;
   return true;
 }
@@ -112,7 +123,8 @@ static bool enter_latency(Store *store, Function *function, Slot *fp, Set *set) 
   fp[-1] = (Slot)(uintptr_t)after_word;
   Times *times = (Times *)(void *)&record->hearings[1];
   times->count = 1;
-  begin_span(record, times->spans, 0, true, trace_of(store)->fence);
+  times->crosses = false;
+  begin_span(record, times->spans, 0, true, store->fence);
   times->start = clock_monotonic_ns() - store->watched_ns;
   return true;
 }
@@ -122,7 +134,7 @@ static inline void end_times(Store *store, Record *record, uint64_t moment) {
   if (!times) return;
   times->moment = moment;
   times->elapsed = moment - store->watched_ns - times->start;
-  end_spans(trace_of(store), times);
+  end_spans(store, times);
 }
 
 static void leave_latency(Store *store, Record *record, const Slot *results, Set *set) {
@@ -130,6 +142,7 @@ static void leave_latency(Store *store, Record *record, const Slot *results, Set
   end_times(store, record, clock_monotonic_ns());
   record->phase = PHASE_AFTER;
   if (LIKELY(ear->after && record->hearings[0].heard)) listener_tell(ear->after, ear->self, record, results);
+  leave_fence(times_of(record));
   if (LIKELY(set->head.holders > 1)) set->head.holders--;
   else set_drop(set);
 }
@@ -141,7 +154,7 @@ static bool enter(Store *store, Function *function, Slot *fp) {
   if (!set->tells_before || set->only_counts) return enter_untold(store, function, fp);
   Stopped stopped = clock_stop(store);
   trace_of(store)->moment = stopped.moment;
-  trace_of(store)->fence = store->last_id + 1;
+  store->fence = store->last_id + 1;
   bool well = dispatch_enter(store, function, fp);
   if (well) {
     Times *times = times_of(store->record);
@@ -159,6 +172,7 @@ void times_begin(Store *store, Record *record) {
   Times *times = times_of(record);
   times->moment = trace_of(store)->moment;
   times->count = 0;
+  times->crosses = false;
 }
 
 /* False: it was all, nobody but aggregations hears the end. What they take to count is then left to the callers, whose times
@@ -170,7 +184,7 @@ static inline bool end_begin(Store *store, Record *record, Stopped *stopped) {
   }
   *stopped = clock_stop(store);
   end_times(store, record, stopped->moment);
-  trace_of(store)->fence = store->last_id;
+  store->fence = store->last_id;
   return true;
 }
 
@@ -180,22 +194,28 @@ static void leave(Store *store, Record *record, const Slot *results) {
     leave_latency(store, record, results, set_of(record));
     return;
   }
+  const Times *times = times_of(record);
   bool stops = end_begin(store, record, &stopped);
   dispatch_leave(store, record, results);
+  leave_fence(times);
   if (stops) clock_go(store, &stopped);
 }
 
 static void tail(Store *store, Record *record, const Function *callee) {
   Stopped stopped;
+  const Times *times = times_of(record);
   bool stops = end_begin(store, record, &stopped);
   dispatch_tail(store, record, callee);
+  leave_fence(times);
   if (stops) clock_go(store, &stopped);
 }
 
 static void abort_call(Store *store, Record *record, const lun_error *error) {
   Stopped stopped;
+  const Times *times = times_of(record);
   bool stops = end_begin(store, record, &stopped);
   dispatch_abort(store, record, error);
+  leave_fence(times);
   if (stops) clock_go(store, &stopped);
 }
 
@@ -243,7 +263,7 @@ bool lun_call_self_time(const lun_call *call, uint64_t *ns) {
   if (!times || call->phase == PHASE_BEFORE) return false;
   const lun_attachment *attachment = set_of(call)->choices[call->current]->attachment;
   *ns = times->elapsed;
-  for (uint64_t i = 0; i < times->count; i++)
+  for (uint32_t i = 0; i < times->count; i++)
     if (times->spans[i].attachment == attachment) *ns -= times->spans[i].inner;
   return true;
 }

@@ -18,9 +18,13 @@ enum { KEEPS_PARAMS = 1, KEEPS_TIMES = 2 };  /* of each call */
 /* Of an aggregation, for one function: what light_listener's choices have as their self. It is told of calls before they
  * begin, and that is all: no record is pushed for it where all who listen to a function are of this kind. */
 typedef struct LightPlan LightPlan;
+/* The time that has passed in calls under the keys of a plan, of those that began behind this fence (lun_store's). */
+typedef struct Covered {
+  uint64_t passed, fence;
+} Covered;
 struct LightPlan {
   void (*tell)(LightPlan *plan, const Function *function, const Slot *params);
-  uint64_t *covered;        /* of whole_listener: the time, weighted, that has passed in calls under the plan's keys */
+  Covered *covered;         /* of whole_listener */
 };
 /* whole_listener: of an aggregation of whole times, whose calls have a span that says what was covered when they began. */
 extern const lun_listener light_listener, whole_listener;
@@ -46,15 +50,17 @@ typedef struct Span {
   uint64_t id;              /* of the call; 0: not heard */
   uint64_t inner;           /* what the calls in it took that it heard */
   lun_attachment *attachment;
-  const uint64_t *covered;  /* its plan's, and what that was when the call began; NULL: it does not matter */
-  uint64_t covered_before;
+  Covered *covered;         /* its plan's, and what that was when the call began; NULL: it does not matter */
+  Covered before;
+  bool crosses;             /* the first such call behind a fence: what is covered behind it is nobody's outside of it */
 } Span;
 
 /* The times of one call, behind the hearings of its record. Guest time: the monotonic clock less what was spent watching. */
 typedef struct Times {
   uint64_t moment;          /* of the event at hand, by the monotonic clock */
   uint64_t start, elapsed;  /* guest time */
-  uint64_t count;           /* spans */
+  uint32_t count;           /* spans */
+  bool crosses;             /* one of them */
   Span spans[];
 } Times;
 
@@ -113,7 +119,6 @@ typedef struct Trace {
   uint8_t intercepted;      /* the call about to be told of was intercepted so (LUN_INTERCEPTED_…) */
   uint64_t timed;           /* attachments that ask for times */
   uint64_t moment;          /* when the before being told began */
-  uint64_t fence;           /* calls up to this id are outside of the event being told: nothing in it is charged to them */
 } Trace;
 
 static inline Trace *trace_of(Store *store) { return store->trace; }
@@ -168,13 +173,19 @@ static inline Times *times_of(const Record *record) {
 }
 /* At the end of a timed call: the span that says what was covered, for the attachment that is being told. NULL: it does not
  * matter. */
-static inline const Span *times_span(const Record *record, const Times *times, const uint64_t *covered) {
+static inline const Span *times_span(const Record *record, const Times *times, const Covered *covered) {
   const lun_attachment *attachment = set_of(record)->choices[record->current]->attachment;
-  for (uint64_t i = 0; i < times->count; i++) {
+  for (uint32_t i = 0; i < times->count; i++) {
     const Span *span = &times->spans[i];
     if (LIKELY(span->covered == covered && span->attachment == attachment)) return span;
   }
   return NULL;
+}
+
+/* Whether the listener, a whole_listener, is told of the call's end only for what the call has covered. */
+static inline bool is_left_out(const Record *record, uint32_t index) {
+  const Hearing *hearing = &record->hearings[index];
+  return UNLIKELY(hearing->data == &whole_listener) && !hearing->heard;
 }
 
 /* ---- condition.c ---- */
@@ -183,8 +194,9 @@ lun_status condition_create(lun_attach_options *options, struct Condition **out)
 void condition_destroy(struct Condition *condition);
 /* What it knows of a function; *never: it can hold for no call of it. False: no memory. */
 bool condition_bind(const struct Condition *condition, const Function *function, struct Bound **out, bool *never);
-/* At before: whether the call is to be heard, as far as it is known then. */
-bool condition_begins(struct Condition *condition, const struct Bound *bound, Record *record, const Slot *params);
+/* At before: whether the call is to be heard, as far as it is known then. LEFT_OUT: but that its sample takes another. */
+typedef enum Fit { FIT_NOT, FIT_LEFT_OUT, FIT_HEARD } Fit;
+Fit condition_begins(struct Condition *condition, const struct Bound *bound, Record *record, const Slot *params);
 /* At the end of a call that was heard. */
 bool condition_ends(const struct Condition *condition, const struct Bound *bound, Record *record, const Slot *results);
 bool condition_is_late(const struct Condition *condition);

@@ -464,11 +464,13 @@ int session_call_callback(lua_State *L) {
   return call_budgeted(L, false);
 }
 
-/* (session, function, …) -> what it gives: for somebody at a prompt, who takes what time he likes */
+/* (session, function, …) -> what it gives: for somebody at a prompt, who takes what time he likes, and nobody else's */
 int session_without_budget(lua_State *L) {
   Session *session = session_check(L, 1);
   lua_State *running = session->budget ? budget_suspend(session) : NULL;
+  const lun_stopped stopped = lun_store_clock_stop(session->store);
   int status = lua_pcall(L, lua_gettop(L) - 2, LUA_MULTRET, 0);
+  lun_store_clock_go(session->store, &stopped);
   if (session->budget) budget_resume(session, running);
   return status == LUA_OK ? lua_gettop(L) - 1 : lua_error(L);
 }

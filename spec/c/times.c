@@ -41,12 +41,12 @@ static lun_status plain(void *self, lun_call *call, const uint64_t *params, uint
   (void)self, (void)error;
   worked += spend(20000);
   if (stops_clock) {
-    uint64_t stopped = lun_store_clock_stop(lun_call_store(call));
-    uint64_t inner = lun_store_clock_stop(lun_call_store(call));
+    lun_stopped stopped = lun_store_clock_stop(lun_call_store(call));
+    lun_stopped inner = lun_store_clock_stop(lun_call_store(call));
     spent += spend(50000);
-    lun_store_clock_go(lun_call_store(call), inner);
+    lun_store_clock_go(lun_call_store(call), &inner);
     spent += spend(50000);
-    lun_store_clock_go(lun_call_store(call), stopped);
+    lun_store_clock_go(lun_call_store(call), &stopped);
   }
   results[0] = params[0];
   return LUN_OK;
@@ -183,7 +183,7 @@ static void times(void) {
   expect("R21 a safepoint was there", spent > 0);
   lun_store_on_safepoint(store, NULL, NULL);
   lun_attachment_detach(two, 0);
-  expect("R21 the clock is not read any more", lun_store_clock_stop(store) == 0);
+  expect("R21 the clock is not read any more", lun_store_clock_stop(store).guest_ns == 0);
   call("host", 1);
   lun_attachment_detach(one, 0);
 }

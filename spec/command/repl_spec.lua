@@ -104,6 +104,26 @@ finish: this is not the beginning of a call that step, advance or a breakpoint h
 ]], said)
   end)
 
+  it("R21 takes no call's time where a host function pauses, nor does what is called there", function()
+    local said = dialogue({ "continue", "lunette.guest:invoke('leaf')", "continue" }, {
+      "-e", [[lunette.host("env", { stop = { function() lunette.pause() end } })
+        lunette.on({ "leaf", "outer" }, { after = function(call)
+          lunette.out:printf("%s has all of its time: %s\n", call.name, call.self_time == call.elapsed)
+        end }, { time = true })]],
+      guest = [[(module (import "env" "stop" (func $stop))
+        (memory (export "memory") 1)
+        (func (export "leaf"))
+        (func $outer (call $stop))
+        (func (export "_start") (call $outer)))]],
+    })
+    assert.equal([[
+paused in stop
+leaf has all of its time: true
+outer has all of its time: true
+the guest has ended with status 0
+]], said)
+  end)
+
   it("stops where a condition holds", function()
     local said = dialogue({ 'breakpoint "leaf" n > 50', "breakpoint", "breakpoint middle if x < 1", "continue", "continue",
       "continue", "quit" })

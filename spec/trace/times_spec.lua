@@ -189,6 +189,114 @@ describe("R21 time", function()
     assert.is_true(outer.elapsed + inside <= all)
   end)
 
+  -- "spin" goes round until the host says that it is done; "deep" calls itself so often, and works at the bottom.
+  local spinning = [[(module
+    (import "env" "work" (func $work))
+    (import "env" "done" (func $done (result i32)))
+    (func $deep (export "deep") (param $n i32)
+      (if (local.get $n) (then (call $deep (i32.sub (local.get $n) (i32.const 1)))) (else (call $work))))
+    (func $spin (export "spin") (loop $l (br_if $l (i32.eqz (call $done)))))
+    (func (export "within") (param $n i32)
+      (call $deep (local.get $n)) (call $spin)))]]
+
+  local function open_spinning()
+    local app = { done = false }
+    local opened = guest.open(spinning, {
+      imports = function(lunette)
+        return { lunette.host("env", {
+          work = { function() app.worked = (app.worked or 0) + spend(20000) end },
+          done = { results = { "i32" }, function() return app.done and 1 or 0 end },
+        }) }
+      end,
+    })
+    app.lunette, app.instance, app.messages = opened.lunette, opened.instance, opened.messages
+    return app
+  end
+
+  -- Calls f once, from a timer, at a safepoint of the call of spin that is open.
+  local function at_safepoint(app, f)
+    app.lunette.on("spin", function()
+      app.lunette.delay(0, function()
+        f()
+        app.done = true
+      end)
+    end)
+  end
+
+  it("of guest code that a timer calls at a safepoint is that call's own, and nobody else's", function()
+    local app = open_spinning()
+    local inside = 0
+    at_safepoint(app, function()
+      local start = clock()
+      app.instance:invoke("deep", 1)
+      inside = clock() - start
+    end)
+    local rows = timed(app, { "spin", "deep" })
+    local start = clock()
+    app.instance:invoke("spin")
+    local all = clock() - start
+    local inner, outer, spin = table.unpack(rows)
+    assert.same({ "deep", "deep", "spin" }, { inner.name, outer.name, spin.name })
+    assert.same({ outer.id, spin.id }, { inner.parent, outer.parent })
+    assert.equal(outer.elapsed - inner.elapsed, outer.own)
+    assert.is_true(inner.elapsed >= app.worked)
+    assert.equal(spin.elapsed, spin.own)
+    assert.is_true(spin.elapsed + inside <= all)
+  end)
+
+  it("of guest code that is called when a memory grows is that call's own, and nobody else's", function()
+    local opened = guest.open([[(module (memory 1)
+      (func (export "leaf"))
+      (func (export "grows") (drop (memory.grow (i32.const 1)))))]])
+    opened.lunette.on_grow(function() opened.instance:invoke("leaf") end)
+    local rows = timed(opened, "*")
+    opened.instance:invoke("grows")
+    assert.same({ "leaf", "grows" }, { rows[1].name, rows[2].name })
+    assert.equal(rows[2].elapsed, rows[2].own)
+  end)
+
+  it("is summed once for calls inside one another, behind a safepoint as well", function()
+    local app = open_spinning()
+    at_safepoint(app, function() app.instance:invoke("deep", 3) end)
+    local sum = app.lunette.sum({ by = "name", value = app.lunette.elapsed, quiet = true })
+    app.lunette.on("deep", sum)
+    local rows = timed(app, "deep")
+    app.instance:invoke("within", 2)
+    assert.equal(3 + 4, #rows)
+    assert.equal(rows[3].elapsed + rows[7].elapsed, sum:table()[1].sum)
+  end)
+
+  it("is summed once where a timer calls what is open", function()
+    local app = open_spinning()
+    local sum = app.lunette.sum({ by = "module", value = app.lunette.elapsed, quiet = true })
+    app.lunette.on("*", sum)
+    local rows = timed(app, "*")
+    at_safepoint(app, function() app.instance:invoke("deep", 3) end)
+    app.instance:invoke("within", 2)
+    local whole, spin = 0, nil
+    for _, row in ipairs(rows) do spin = row.name == "spin" and row or spin end
+    for _, row in ipairs(rows) do
+      if row.name == "within" or (row.name == "deep" and row.parent == spin.id) then whole = whole + row.elapsed end
+    end
+    assert.equal(whole, sum:table()[1].sum)
+  end)
+
+  it("of a sample is estimated once for calls inside one another", function()
+    local app = open_spinning()
+    local where = { name = "deep", sample = 2, seed = 12 }
+    local sum = app.lunette.sum({ by = "name", value = app.lunette.elapsed, quiet = true })
+    app.lunette.on(where, sum)
+    local chosen, expected, count = {}, 0, 0
+    app.lunette.on(where, function(call) chosen[call.id] = true end)
+    local rows = timed(app, "deep")
+    app.instance:invoke("deep", 40)
+    for _, row in ipairs(rows) do
+      if chosen[row.id] then expected, count = expected + 2 * row.own, count + 2 end
+    end
+    assert.is_true(count > 10 and count < 70)
+    assert.equal(expected, sum:table()[1].sum)
+  end)
+
   it("can be asked for while calls are open, and given up", function()
     local app = open()
     local rows, attachment

@@ -14,7 +14,8 @@
  *
  * Sums of whole times (LUN_SOURCE_ELAPSED) hold no moment twice: where the keys are facts of the function (its name, module,
  * instance, file), a call inside of another one under the same keys, as of a function that calls itself, adds to the count, the
- * mean, the extremes and the buckets, but not to the sum. Under keys that differ from call to call each call adds the whole.
+ * mean, the extremes and the buckets, but not to the sum; where a condition takes a sample, the sum is an estimate of that.
+ * Under keys that differ from call to call each call adds the whole.
  *
  * Threads: it belongs to one thread at a time, where it is attached its store's. It is held by whoever made it and by what it
  * is attached to, and may outlive its store. Texts of keys, and what tallies point to, are its own. Times are nanoseconds. */

@@ -79,10 +79,14 @@ typedef lun_status (*lun_safepoint)(void *self, lun_error *error);
 LUN_API void lun_store_on_safepoint(lun_store *store, lun_safepoint safepoint, void *self);
 
 /* Around work that is done on the guest's thread for whoever watches it, a prompt or a loop of timers: what passes between
- * the two is in no call's elapsed time (lun_call_elapsed). Listeners and the safepoint callback are left out already. `stopped`
- * is what lun_store_clock_stop gave; both cost nothing where no attachment asks for times. They nest. */
-LUN_API uint64_t lun_store_clock_stop(const lun_store *store);
-LUN_API void lun_store_clock_go(lun_store *store, uint64_t stopped);
+ * the two is in no call's elapsed time (lun_call_elapsed), and what is called meanwhile is charged to no call that was open.
+ * Listeners and the safepoint callback are left out already. `stopped` is what lun_store_clock_stop gave; both cost nothing
+ * where no attachment asks for times. They nest. */
+typedef struct lun_stopped {
+  uint64_t guest_ns, last_call;   /* the store's own */
+} lun_stopped;
+LUN_API lun_stopped lun_store_clock_stop(lun_store *store);
+LUN_API void lun_store_clock_go(lun_store *store, const lun_stopped *stopped);
 
 /* How a host function waits: at most `timeout_ns` (negative: without end) for one of `count` descriptors.
  * On LUN_OK the `revents` are filled as poll(2) does. Returns the kind that ends the run (LUN_INTERRUPTED,
