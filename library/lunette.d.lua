@@ -741,9 +741,9 @@ function pairing:check() end
 function pairing:detach() end
 
 ---@class lunette.call
----@field id integer unique and increasing; the same in before, after and abort
+---@field id integer unique and increasing; the same in before, after and abort, and for interceptors, but for one that calls the guest before the call goes on: then listeners hear a later one
 ---@field depth integer frames below, from 0 at the outermost entry
----@field parent_id integer | nil the nearest enclosing call that this attachment heard
+---@field parent_id integer | nil the nearest enclosing call that this attachment heard, or intercepted
 ---@field tail lunette.definition | nil in after: the callee of the tail call that ended it; there are no results then
 ---@field tail_of integer | nil the id of the call whose place it took by a tail call
 ---@field name string the function's name
@@ -752,7 +752,7 @@ function pairing:detach() end
 ---@field caller lunette.frame | nil who called; nil at the outermost entry
 ---@field entry "start" | "export" | "function" | nil how the host entered, if it did
 ---@field is_host boolean whether it is a host function
----@field data any a place of the listener's own, nil at first, from before to after or abort
+---@field data any a place of the listener's own, nil at first, from before to after or abort; not kept between params and results of an interceptor, where a function has locals for it
 ---@field time integer the moment of the event, in ns of a monotonic clock; with time=true
 ---@field weight integer how many calls it stands for: with a where that samples, one in so many
 ---@field elapsed integer in after and abort: ns the call took, less the time spent in listeners; with time=true

@@ -246,6 +246,7 @@ struct lun_call {
   union {
     const Definition *tail; /* CALL in after: the callee of the tail call that ended it, or NULL */
     uint32_t node;          /* CALL with RECORD_NODE: of its stack (trace's) */
+    uint64_t call_id;       /* INTERCEPT: the call's, as its listeners know it when it has begun for them */
   };
   Slot *params;             /* CALL: saved, or NULL; INTERCEPT: values, saved and to come */
   uint32_t current;         /* CALL, INTERCEPT: the listener at work */

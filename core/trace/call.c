@@ -17,6 +17,7 @@ static lun_attachment *attachment_of(const lun_call *call) {
 }
 
 uint64_t lun_call_id(const lun_call *call) {
+  if (call->kind == RECORD_INTERCEPT) return call->call_id;
   const Record *record = listened(call);
   return record ? record->id : 0;
 }
@@ -24,12 +25,15 @@ uint64_t lun_call_id(const lun_call *call) {
 uint64_t lun_call_parent_id(const lun_call *call) {
   const lun_attachment *attachment = attachment_of(call);
   if (!attachment) return 0;
-  for (const Record *record = call->prev; record; record = record->prev)
-    if (record->kind == RECORD_CALL && record_heard_by(record, attachment)) return record->id;
+  for (const Record *record = call->prev; record; record = record->prev) {
+    bool has = record->kind == RECORD_CALL || record->kind == RECORD_INTERCEPT;
+    if (has && record_heard_by(record, attachment)) return lun_call_id(record);
+  }
   return 0;
 }
 
 uint64_t lun_call_tail_of(const lun_call *call) {
+  if (call->kind == RECORD_INTERCEPT) return call->tail_of;
   const Record *record = listened(call);
   return record ? record->tail_of : 0;
 }

@@ -118,22 +118,27 @@ static lun_status ask_values(Store *store, Record *record, uint32_t index, bool 
 }
 
 /* ---- the call itself ---- */
-/* Tells those who listen that it begins, with the params that are in the frame. False: no room for their record. */
-static bool tell_listeners(Store *store, Function *function, Slot *fp, uint64_t tail_of) {
+/* Tells those who listen that it begins, with the params that are in the frame. False: no room for their record. They know the
+ * call by the id that it had for interceptors, unless those have called others meanwhile: ids increase. */
+static bool tell_listeners(Store *store, Function *function, Slot *fp, uint64_t tail_of, uint64_t id) {
   if (!function->set) return true;
   if (listeners_of(function)->is_light) {
     store->hooks->light(store, function, fp);
     return true;
   }
   store->tail_of = tail_of;
-  return store->hooks->enter(store, function, fp);
+  if (store->last_id == id) store->last_id--;
+  bool told = store->hooks->enter(store, function, fp);
+  if (!told && store->last_id < id) store->last_id = id;
+  return told;
 }
 
 static lun_status begin_call(Store *store, Record *record, lun_error *error) {
   Function *function = record->function;
   record->phase = PHASE_NONE;
-  if (!tell_listeners(store, function, record->fp, record->tail_of))
+  if (!tell_listeners(store, function, record->fp, record->tail_of, record->call_id))
     return lun_error_set(error, LUN_EXHAUSTED, "call stack exhausted");
+  if (store->record != record) record->call_id = store->record->id;
   record->fp[-1] = (Slot)(uintptr_t)intercept_word;
   const Point at = { function, record->fp, NULL, function->callback ? UINT32_MAX : body_offset(function->definition) };
   return see_to_end(store, &at, error);
@@ -295,7 +300,7 @@ static Record *push(Store *store, Function *function, Slot *fp) {
   record->id = slots;
   record->params = (Slot *)(void *)((char *)record->hearings + set->head.extra);
   record->tail_of = store->tail_of;
-  record->tail = NULL;
+  record->call_id = ++store->last_id;
   record->offset = UINT32_MAX;
   record->flags = 0;
   store->tail_of = 0;
@@ -356,11 +361,11 @@ static Passage failed_call(Store *store, Record *record, lun_status status, lun_
 static Passage go_unheld(Store *store, Record *record) {
   Function *function = record->function;
   Slot *fp = record->fp;
-  uint64_t tail_of = record->tail_of;
+  uint64_t tail_of = record->tail_of, id = record->call_id;
   lun_error error = LUN_ERROR_INIT;
   trace_of(store)->intercepted = record->flags;
   pop(store, record);
-  bool told = tell_listeners(store, function, fp, tail_of);
+  bool told = tell_listeners(store, function, fp, tail_of, id);
   trace_of(store)->intercepted = 0;
   if (!told) return PASSAGE_REFUSED;
   const Point at = { function, fp, NULL, function->callback ? UINT32_MAX : body_offset(function->definition) };

@@ -253,9 +253,11 @@ api.rows = {
   { "pairing:check", "()", "between runs: raises where something did not hold or a call is open still" },
   { "pairing:detach", "()", "hears no new calls" },
   -- call
-  { "call.id", "integer", "unique and increasing; the same in before, after and abort" },
+  { "call.id", "integer",
+    "unique and increasing; the same in before, after and abort, and for interceptors, but for one that calls the guest before "
+      .. "the call goes on: then listeners hear a later one" },
   { "call.depth", "integer", "frames below, from 0 at the outermost entry" },
-  { "call.parent_id", "integer | nil", "the nearest enclosing call that this attachment heard" },
+  { "call.parent_id", "integer | nil", "the nearest enclosing call that this attachment heard, or intercepted" },
   { "call.tail", "definition | nil", "in after: the callee of the tail call that ended it; there are no results then" },
   { "call.tail_of", "integer | nil", "the id of the call whose place it took by a tail call" },
   { "call.name", "string", "the function's name" },
@@ -264,7 +266,9 @@ api.rows = {
   { "call.caller", "frame | nil", "who called; nil at the outermost entry" },
   { "call.entry", "\"start\" | \"export\" | \"function\" | nil", "how the host entered, if it did" },
   { "call.is_host", "boolean", "whether it is a host function" },
-  { "call.data", "value", "a place of the listener's own, nil at first, from before to after or abort" },
+  { "call.data", "value",
+    "a place of the listener's own, nil at first, from before to after or abort; not kept between params and results of an "
+      .. "interceptor, where a function has locals for it" },
   { "call.time", "integer", "the moment of the event, in ns of a monotonic clock; with time=true" },
   { "call.weight", "integer", "how many calls it stands for: with a where that samples, one in so many" },
   { "call.elapsed", "integer", "in after and abort: ns the call took, less the time spent in listeners; with time=true" },

@@ -391,6 +391,77 @@ describe("R11 and the rest of the contract:", function()
     assert.same({ "g export outside", "f nil inside", "f export outside" }, told)
   end)
 
+  it("R2 knows the call by the id that its listeners have, and the call around it", function()
+    local app = open(double)
+    local told, ids = {}, {}
+    app.lunette.on("*", { before = function(call) ids[#ids + 1] = call.id end })
+    local function note(call) told[#told + 1] = { call.name, call.id, call.parent_id, call.depth, call:keep().id } end
+    app.lunette.intercept("*", function(call, n)
+      note(call)
+      local result = call:proceed(n)
+      note(call)
+      return result
+    end)
+    app.lunette.intercept("f", { params = note, results = note })
+    app.instance:invoke("g", 1)
+    local g, f = table.unpack(ids)
+    assert.is_true(g < f)
+    assert.same({
+      { "g", g, nil, 0, g }, { "f", f, g, 1, f }, { "f", f, nil, 1, f }, { "f", f, nil, 1, f }, { "f", f, g, 1, f },
+      { "g", g, nil, 0, g },
+    }, told)
+  end)
+
+  it("R2 ids increase, also where it calls the guest before the call goes on", function()
+    local app = open(double)
+    local pairing, before, after = app.lunette.pairing(), nil, nil
+    local ids = {}
+    app.lunette.on("*", function(call) ids[#ids + 1] = call.id end)
+    app.lunette.intercept("g", function(call, n)
+      before = call.id
+      app.instance:invoke("f", 1)
+      local result = call:proceed(n)
+      after = call.id
+      return result
+    end)
+    assert.equal(3, app.instance:invoke("g", 1))
+    pairing:check()
+    assert.equal(3, #ids)
+    assert.is_true(before < ids[1] and ids[1] < ids[2] and ids[2] < ids[3])
+    assert.equal(ids[2], after)
+  end)
+
+  it("R2 has an id where nobody else listens, and other calls other ones", function()
+    local app = open(double)
+    local ids, parents = {}, {}
+    app.lunette.intercept("*", function(call, n)
+      ids[#ids + 1], parents[#parents + 1] = call.id, call.parent_id or false
+      return call:proceed(n)
+    end)
+    app.instance:invoke("g", 1)
+    app.instance:invoke("f", 1)
+    assert.is_true(ids[1] < ids[2] and ids[2] < ids[3])
+    assert.same({ false, ids[1], false }, parents)
+  end)
+
+  it("R12 R15 R18 knows what any callback knows: definition, caller, stack, whose place it takes", function()
+    local app = open([[(module
+      (func $leaf (param $n i32) (result i32) (local.get $n))
+      (func $ends (param $n i32) (result i32) (return_call $leaf (local.get $n)))
+      (func (export "top") (result i32) (call $ends (i32.const 4))))]])
+    local told, ends = {}, nil
+    app.lunette.on("ends", function(call) ends = call.id end)
+    app.lunette.intercept("leaf", function(call, n)
+      local frames = {}
+      for i, frame in ipairs(call:stack()) do frames[i] = frame.definition.name end
+      told = { call.name, call.definition.param_names[1], call.caller.definition.name, call.tail_of, call.entry or "none",
+        table.concat(frames, " "), call.instance == app.instance, call.is_host, call:stack_id() ~= nil, #call:snapshot() }
+      return call:proceed(n + 1)
+    end)
+    assert.equal(5, app.instance:invoke("top"))
+    assert.same({ "leaf", "n", "top", ends, "none", "leaf top", true, false, true, 2 }, told)
+  end)
+
   it("R17 does not intercept what it calls itself, but what its callee calls", function()
     local app = open([[(module (func $fib (export "fib") (param i32) (result i32)
       (if (result i32) (i32.lt_s (local.get 0) (i32.const 2)) (then (local.get 0)) (else

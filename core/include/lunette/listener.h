@@ -95,8 +95,11 @@ LUN_API uint64_t lun_attachment_muted(const lun_attachment *attachment);     /* 
 /* The innermost call whose callback, a listener's or a host function's, is at work; at a safepoint the call that stands there,
  * with no id and no data. NULL: there is none. */
 LUN_API lun_call *lun_store_call(lun_store *store);
-LUN_API uint64_t lun_call_id(const lun_call *call); /* unique and increasing in the store; 0 in an unlistened host call */
-LUN_API uint64_t lun_call_parent_id(const lun_call *call);   /* nearest enclosing call the same attachment heard; 0: none */
+/* Unique and increasing in the store; 0 in an unlistened host call. For interceptors it is the one that listeners hear, but if
+ * one calls the guest before the call goes on: from there on it is another, later one. */
+LUN_API uint64_t lun_call_id(const lun_call *call);
+/* Of the nearest enclosing call that the same attachment heard, or intercepted; 0: none. */
+LUN_API uint64_t lun_call_parent_id(const lun_call *call);
 /* Tail calls: a call that ends in one gets its after first, with no results (NULL) and the callee's definition here; the
  * callee's own call knows the id of the call whose place it took, if that was listened to. NULL and 0 otherwise. */
 LUN_API const lun_definition *lun_call_tail(const lun_call *call);
