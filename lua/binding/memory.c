@@ -73,18 +73,12 @@ SIGNED(i32, 32)
 SIGNED(i64, 64)
 
 static int memory_f32(lua_State *L) {
-  uint32_t bits = (uint32_t)number_at(L, 4);
-  float value;
-  memcpy(&value, &bits, sizeof value);
-  lua_pushnumber(L, (lua_Number)value);
+  f32_push(L, (uint32_t)number_at(L, 4));
   return 1;
 }
 
 static int memory_f64(lua_State *L) {
-  uint64_t bits = number_at(L, 8);
-  double value;
-  memcpy(&value, &bits, sizeof value);
-  lua_pushnumber(L, value);
+  f64_push(L, number_at(L, 8));
   return 1;
 }
 

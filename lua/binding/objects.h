@@ -259,6 +259,9 @@ void call_where_drop(CallWhere *calls); /* NULL is ignored */
 uint32_t slots_count(const lun_type *types, uint32_t count);
 /* True while all types are numbers, which are pushed without need of memory. */
 bool types_plain(const lun_type *types, uint32_t count);
+/* The bits of floats, those of NaNs kept. */
+void f32_push(lua_State *L, uint32_t bits);
+void f64_push(lua_State *L, uint64_t bits);
 /* Pushes `count` values; plain ones without raising. The caller has made room on the stack. */
 void values_push(lua_State *L, Session *session, const lun_type *types, uint32_t count, const uint64_t *slots);
 /* Pushes as many plain values as there are before the first that is not, and gives their number. */

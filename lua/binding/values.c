@@ -22,14 +22,35 @@ bool types_plain(const lun_type *types, uint32_t count) {
   return true;
 }
 
-static void f32_push(lua_State *L, uint64_t slot) {
-  uint32_t bits = (uint32_t)slot;
+/* Where the processor turns floats into doubles and back, it makes signalling NaNs quiet: their bits are moved by hand, so that
+ * a value that Lua hands on is the one that it got. */
+#define F64_NAN UINT64_C(0x7ff0000000000000)
+enum { F32_NAN = 0x7f800000, F64_MORE = 29 }; /* so many bits more has a double for the payload */
+
+void f32_push(lua_State *L, uint32_t bits) {
   float value;
+  uint64_t payload = bits & 0x7fffff;
   memcpy(&value, &bits, sizeof value);
-  lua_pushnumber(L, (lua_Number)value);
+  if (value == value) lua_pushnumber(L, (lua_Number)value);
+  else f64_push(L, (uint64_t)(bits >> 31) << 63 | F64_NAN | payload << F64_MORE);
 }
 
-static void f64_push(lua_State *L, uint64_t slot) {
+static uint32_t f32_of(double wide) {
+  float narrow;
+  uint64_t wide_bits;
+  uint32_t bits;
+  if (wide == wide) {
+    narrow = (float)wide;
+    memcpy(&bits, &narrow, sizeof bits);
+    return bits;
+  }
+  memcpy(&wide_bits, &wide, sizeof wide_bits);
+  bits = (uint32_t)(wide_bits >> F64_MORE & 0x7fffff);
+  if (bits == 0) bits = 0x400000; /* what of the payload has no room was all of it */
+  return (uint32_t)(wide_bits >> 63) << 31 | F32_NAN | bits;
+}
+
+void f64_push(lua_State *L, uint64_t slot) {
   double value;
   memcpy(&value, &slot, sizeof value);
   lua_pushnumber(L, value);
@@ -40,7 +61,7 @@ uint32_t values_push_plain(lua_State *L, const lun_type *types, uint32_t count, 
     switch (types[i]) {
     case LUN_I32: lua_pushinteger(L, (int32_t)(uint32_t)slots[i]); break;
     case LUN_I64: lua_pushinteger(L, (lua_Integer)slots[i]); break;
-    case LUN_F32: f32_push(L, slots[i]); break;
+    case LUN_F32: f32_push(L, (uint32_t)slots[i]); break;
     case LUN_F64: f64_push(L, slots[i]); break;
     default: return i;
     }
@@ -128,15 +149,8 @@ static bool float_to(lua_State *L, int index, lun_type type, uint64_t *slot) {
   double wide;
   if (lua_type(L, index) != LUA_TNUMBER) return false;
   wide = lua_tonumber(L, index);
-  *slot = 0;
-  if (type == LUN_F32) {
-    float narrow = (float)wide;
-    uint32_t bits;
-    memcpy(&bits, &narrow, sizeof bits);
-    *slot = bits;
-  } else {
-    memcpy(slot, &wide, sizeof wide);
-  }
+  if (type == LUN_F32) *slot = f32_of(wide);
+  else memcpy(slot, &wide, sizeof wide);
   return true;
 }
 

@@ -350,6 +350,37 @@ describe("R11 values of intercepted calls", function()
 end)
 
 describe("R11 and the rest of the contract:", function()
+  it("R10 R24 that hands on what it got changes no bit of it, NaNs included", function()
+    local app = open([[(module
+      (import "env" "same" (func $same (param f32 f64) (result f32 f64)))
+      (func $f (export "f") (param f32) (result f32) (local.get 0))
+      (func $d (export "d") (param f64) (result f64) (local.get 0))
+      (func (export "f_bits") (param i32) (result i32) (i32.reinterpret_f32 (call $f (f32.reinterpret_i32 (local.get 0)))))
+      (func (export "d_bits") (param i64) (result i64) (i64.reinterpret_f64 (call $d (f64.reinterpret_i64 (local.get 0)))))
+      (func (export "host_bits") (param i32 i64) (result i32 i64)
+        (local $d f64)
+        (call $same (f32.reinterpret_i32 (local.get 0)) (f64.reinterpret_i64 (local.get 1)))
+        (local.set $d)
+        (i32.reinterpret_f32)
+        (i64.reinterpret_f64 (local.get $d))))]], { imports = function(lunette)
+      return { lunette.host("env", { same = { params = { "f32", "f64" }, results = { "f32", "f64" },
+        function(_, a, b) return a, b end } }) }
+    end })
+    local intercepted = {}
+    app.lunette.intercept({ "f", "d" }, { params = function(_, n) return n end, results = function(_, n) return n end })
+    app.lunette.intercept({ "f", "d" }, function(call, n) return call:proceed(n) end)
+    app.lunette.on({ "f", "d" }, { after = function(call) intercepted[call.intercepted] = true end })
+    for _, bits in ipairs({ 0x7f800001, -1, 0x7fc00000, 0x7fa12345, -0x400000, -0x7fffff, 0x7fffffff, 1, 0x3fc00000, 0x7f800000 }) do
+      assert.equal(bits, app.instance:invoke("f_bits", bits))
+      assert.equal(bits, (app.instance:invoke("host_bits", bits, 0)))
+    end
+    for _, bits in ipairs({ 0x7ff0000000000001, -1, 0x7ff8000000000000, 0x7ff4000000000000, -0xfffffffffffff, 1 }) do
+      assert.equal(bits, app.instance:invoke("d_bits", bits))
+      assert.equal(bits, select(2, app.instance:invoke("host_bits", 0, bits)))
+    end
+    assert.same({ unchanged = true }, intercepted)
+  end)
+
   it("R12 the stack has each frame once, and no stale values", function()
     local app = open([[(module (func $leaf (export "leaf") (param i32) (result i32) (local.get 0))
       (func $f (export "f") (param i32) (result i32) (call $leaf (i32.add (local.get 0) (i32.const 1))))

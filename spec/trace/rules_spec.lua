@@ -709,6 +709,16 @@ describe("R10 values", function()
     assert.equal(0x7fa12345, bits)
   end)
 
+  it("of a double that is no float are rounded, and its NaN stays one", function()
+    local app = echo("f32")
+    local nan = string.unpack("<d", string.pack("<I8", 0x7ff0000000000001))
+    local bits = {}
+    app.lunette.on("f", { before = function(call) bits[#bits + 1] = call:bits(1) end })
+    for _, value in ipairs({ 0.1, 1e300, -1e-300, 0 / 0, nan }) do app.instance:invoke("f", value) end
+    bits[4] = bits[4] & 0x7fffffff -- which sign 0/0 has is the processor's
+    assert.same({ 0x3dcccccd, 0x7f800000, 0x80000000, 0x7fc00000, 0x7fc00000 }, bits)
+  end)
+
   it("are unsigned on request", function()
     local app = echo("i32")
     local seen
