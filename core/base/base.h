@@ -9,6 +9,7 @@
 #include <lunette/status.h>
 
 #include <stdlib.h>
+#include <time.h>
 
 #define LIKELY(x) __builtin_expect(!!(x), 1)
 #define UNLIKELY(x) __builtin_expect(!!(x), 0)
@@ -85,6 +86,11 @@ unsigned text_distance(const char *a, const char *b);
 const char *text_nearest(const char *word, const char *const *candidates, size_t count);
 
 /* ---- clocks ---- */
-uint64_t clock_monotonic_ns(void);
+/* The one that never goes back. */
+static inline uint64_t clock_monotonic_ns(void) {
+  struct timespec now;
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
 
 #endif

@@ -15,6 +15,7 @@ typedef struct Plan {
   struct Plan *next;
   const Function *function;
   bool closing, has_when, is_fixed;
+  bool is_latency;          /* whole times in quantiles, with no predicate */
   Reading value;
   Cell *cell;               /* is_fixed: that of its keys, once there is one */
   Reading readings[];       /* of the keys, then of the predicate */
@@ -215,6 +216,27 @@ static void hear_abort(void *self, lun_call *call, const lun_error *error) {
   hear_after(self, call, NULL);
 }
 
+/* A latency by function, one attachment's only one: nearly always there is a place for it. */
+bool aggregate_count_whole(LightPlan *light, const Span *span, uint64_t elapsed) {
+  const Plan *plan = (const Plan *)(const void *)light;
+  Cell *cell = plan->cell;
+  if (UNLIKELY(!cell || !plan->is_latency || (int64_t)elapsed <= 0)) return false;
+  if (UNLIKELY(cell->min.kind != LUN_DATUM_INTEGER || cell->max.kind != LUN_DATUM_INTEGER)) return false;
+  const Buckets *buckets = &cell->positive;
+  uint64_t place = (uint64_t)((int64_t)bucket_of(elapsed, QUANTILE_BITS) - buckets->first);
+  if (UNLIKELY(place >= buckets->room)) return false;
+  buckets->counts[place]++;
+  cell->count++;
+  if (UNLIKELY((int64_t)elapsed < cell->min.as.integer)) cell->min.as.integer = (int64_t)elapsed;
+  if (UNLIKELY((int64_t)elapsed > cell->max.as.integer)) cell->max.as.integer = (int64_t)elapsed;
+  Covered *covered = span->covered;
+  uint64_t inner = covered->passed - span->before.passed;
+  covered->passed = span->before.passed + elapsed;
+  cell->sum += (int64_t)(elapsed - inner);
+  cell->nested += inner;
+  return true;
+}
+
 /* A latency by function, without what would be looked for in vain. */
 static void hear_whole(void *self, lun_call *call, const uint64_t *results) {
   const Plan *plan = self;
@@ -324,6 +346,7 @@ lun_status lun_aggregate_choose(lun_aggregate *aggregate, lun_instance *instance
     return lun_error_set(error, LUN_NO_MEMORY, "out of memory");
   }
   plan->light.tell = light_of(aggregate, plan);
+  plan->is_latency = plan->light.covered && aggregate->options.kind == LUN_AGGREGATE_QUANTILE && !plan->has_when;
   plan->next = aggregate->plans;
   aggregate->plans = plan;
   unsigned needs = needs_of(aggregate, plan->closing);

@@ -37,6 +37,16 @@ static void clock_go(Store *store, const Stopped *stopped) {
 /* ---- spans ---- */
 /* `fence`: that of the event in which the call was made; 0: of none. What such a call takes is in the time of none that lies
  * outside of it: what has been covered there is put aside until it is over. */
+static inline void cover_span(Times *times, Span *span, const Choice *choice, uint64_t fence) {
+  Covered *covered = ((const LightPlan *)choice->ear.self)->covered;
+  span->covered = covered;
+  span->before.passed = covered->passed; /* word by word, as it was written, perhaps just now */
+  span->before.fence = covered->fence;
+  if (LIKELY(covered->fence == fence)) return;
+  covered->fence = fence;
+  span->crosses = times->crosses = true;
+}
+
 static inline void begin_span(Record *record, Span *span, uint32_t index, bool is_first, uint64_t fence) {
   const Choice *choice = set_of(record)->choices[index];
   lun_attachment *attachment = choice->attachment;
@@ -45,13 +55,7 @@ static inline void begin_span(Record *record, Span *span, uint32_t index, bool i
     span->id = record->id;
     attachment->span = span;
   }
-  if (choice->listener != &whole_listener) return;
-  Covered *covered = ((const LightPlan *)choice->ear.self)->covered;
-  span->covered = covered;
-  span->before = *covered;
-  if (LIKELY(covered->fence == fence)) return;
-  covered->fence = fence;
-  span->crosses = times_of(record)->crosses = true;
+  if (choice->listener == &whole_listener) cover_span(times_of(record), span, choice, fence);
 }
 
 static __attribute__((noinline)) void begin_all_spans(Record *record, Times *times, uint64_t fence) {
@@ -104,8 +108,11 @@ static bool enter_untold(Store *store, Function *function, Slot *fp) {
   return true;
 }
 
-/* The same of a latency by function, with nothing in between. */
-static bool enter_latency(Store *store, Function *function, Slot *fp, Set *set) {
+/* The same of a latency by function, with nothing in between. Of its own, like leave_latency: it keeps few registers. */
+static __attribute__((noinline)) bool enter_latency(Store *store, Function *function, Slot *fp) {
+  Set *set = listeners_of(function);
+  const Choice *choice = set->choices[0];
+  lun_attachment *attachment = choice->attachment;
   Record *record = record_push(store, RECORD_CALL, PHASE_NONE, fp, set->head.extra);
   if (UNLIKELY(!record)) return false;
   record->ret = (const Word *)(uintptr_t)fp[-1];
@@ -117,14 +124,21 @@ static bool enter_latency(Store *store, Function *function, Slot *fp, Set *set) 
   record->params = NULL;
   record->current = 0;
   record->hearings[0] = (Hearing){ NULL, true };
-  record->flags |= RECORD_TIMED;
+  record->flags = RECORD_TIMED;
   store->tail_of = 0;
   set->head.holders++;
   fp[-1] = (Slot)(uintptr_t)after_word;
   Times *times = (Times *)(void *)&record->hearings[1];
   times->count = 1;
   times->crosses = false;
-  begin_span(record, times->spans, 0, true, store->fence);
+  Span *span = times->spans;
+  span->outer = attachment->span;
+  span->id = record->id;
+  span->inner = 0;
+  span->attachment = attachment;
+  span->crosses = false;
+  attachment->span = span;
+  cover_span(times, span, choice, store->fence);
   times->start = clock_monotonic_ns() - store->watched_ns;
   return true;
 }
@@ -137,20 +151,8 @@ static inline void end_times(Store *store, Record *record, uint64_t moment) {
   end_spans(store, times);
 }
 
-static void leave_latency(Store *store, Record *record, const Slot *results, Set *set) {
-  const Ear *ear = &set->choices[0]->ear;
-  end_times(store, record, clock_monotonic_ns());
-  record->phase = PHASE_AFTER;
-  if (LIKELY(ear->after && record->hearings[0].heard)) listener_tell(ear->after, ear->self, record, results);
-  leave_fence(times_of(record));
-  if (LIKELY(set->head.holders > 1)) set->head.holders--;
-  else set_drop(set);
-}
-
-static bool enter(Store *store, Function *function, Slot *fp) {
-  Set *set = listeners_of(function);
-  if (LIKELY(set->is_latency && !set->choices[0]->ear.silent && store->runs == 1))
-    return enter_latency(store, function, fp, set);
+static __attribute__((noinline)) bool enter_others(Store *store, Function *function, Slot *fp) {
+  const Set *set = listeners_of(function);
   if (!set->tells_before || set->only_counts) return enter_untold(store, function, fp);
   Stopped stopped = clock_stop(store);
   trace_of(store)->moment = stopped.moment;
@@ -165,6 +167,12 @@ static bool enter(Store *store, Function *function, Slot *fp) {
   }
   clock_go(store, &stopped);
   return well;
+}
+
+static bool enter(Store *store, Function *function, Slot *fp) {
+  const Set *set = listeners_of(function);
+  if (LIKELY(set->is_latency && !set->choices[0]->ear.silent && store->runs == 1)) return enter_latency(store, function, fp);
+  return enter_others(store, function, fp);
 }
 
 void times_begin(Store *store, Record *record) {
@@ -188,17 +196,40 @@ static inline bool end_begin(Store *store, Record *record, Stopped *stopped) {
   return true;
 }
 
-static void leave(Store *store, Record *record, const Slot *results) {
+static __attribute__((noinline)) void leave_others(Store *store, Record *record, const Slot *results) {
   Stopped stopped;
-  if (LIKELY(set_of(record)->is_latency)) {
-    leave_latency(store, record, results, set_of(record));
-    return;
-  }
   const Times *times = times_of(record);
   bool stops = end_begin(store, record, &stopped);
   dispatch_leave(store, record, results);
   leave_fence(times);
   if (stops) clock_go(store, &stopped);
+}
+
+/* A call that has begun otherwise, unheard or before anybody asked for times, is left as others are. */
+static __attribute__((noinline)) void leave_latency(Store *store, Record *record, const Slot *results) {
+  Set *set = set_of(record);
+  const Ear *ear = &set->choices[0]->ear;
+  Times *times = (Times *)(void *)&record->hearings[1];
+  const Span *span = times->spans;
+  if (UNLIKELY(!(record->flags & RECORD_TIMED) || !record->hearings[0].heard || times->count != 1)) {
+    leave_others(store, record, results);
+    return;
+  }
+  times->moment = clock_monotonic_ns();
+  uint64_t elapsed = times->elapsed = times->moment - store->watched_ns - times->start;
+  Span *outer = span->attachment->span = span->outer;
+  if (outer && outer->id > store->fence) outer->inner += elapsed;
+  record->phase = PHASE_AFTER;
+  if (LIKELY(ear->after) && UNLIKELY(!aggregate_count_whole(ear->self, span, elapsed)))
+    listener_tell(ear->after, ear->self, record, results);
+  if (UNLIKELY(times->crosses)) leave_fence(times);
+  if (LIKELY(set->head.holders > 1)) set->head.holders--;
+  else set_drop(set);
+}
+
+static void leave(Store *store, Record *record, const Slot *results) {
+  if (LIKELY(set_of(record)->is_latency)) leave_latency(store, record, results);
+  else leave_others(store, record, results);
 }
 
 static void tail(Store *store, Record *record, const Function *callee) {

@@ -161,6 +161,11 @@ void intercept_over(Store *store, Record *record);
 /* The values that the interceptor at work was given. */
 const Slot *intercept_params(const Record *record);
 
+/* ---- aggregate.c ---- */
+/* What whole_listener does at the end of a call of which nothing but the time is asked, where that is soon done. False: it is
+ * not, and nothing was done. */
+bool aggregate_count_whole(LightPlan *plan, const Span *span, uint64_t elapsed);
+
 /* ---- times.c ---- */
 /* The bytes of a record's times. */
 size_t times_size(const Set *set);
