@@ -324,6 +324,28 @@ describe("a fake", function()
     assert.is_truthy(problem:find("fake_spec%.lua:%d+: fake: its instance is being made at this moment$"), problem)
   end)
 
+  it("takes work in proportion to its functions, also where each has a signature of its own", function()
+    local kinds = { "i32", "i64", "f32", "f64" }
+    -- Thousands of steps of Lua.
+    local function steps_of(count)
+      local given, steps = {}, 0
+      for i = 1, count do
+        local params, rest = {}, i
+        for at = 1, 6 do params[at], rest = kinds[rest % 4 + 1], rest // 4 end
+        given[i] = { name = "f" .. i, params = params }
+      end
+      local fake = fake_of({ functions = given })
+      debug.sethook(function() steps = steps + 1 end, "", 1000)
+      local good, problem = pcall(function() return fake.instance end)
+      debug.sethook()
+      assert(good, problem)
+      assert.is_nil(fake:call({ "f1", calls = { "f" .. count } }))
+      return steps
+    end
+    local few, many = steps_of(60), steps_of(240)
+    assert.is_true(many < 8 * few, ("%d for 60, %d for 240"):format(few, many))
+  end)
+
   it("has the fields and methods that lunette.api lists", function()
     local listed, live = {}, {}
     for _, row in ipairs(api.rows) do

@@ -72,17 +72,16 @@ end
 
 local function go_on(at, size) return "\x20" .. unsigned(at) .. "\x41" .. signed(size) .. "\x6a\x24\x00" end
 
--- Blocks, one for each order, in a loop; the innermost branches to the order's end.
-local function body(own, signatures)
-  local at = #own.params
+-- Blocks, one for each order, in a loop; the innermost branches to the order's end. All but what RETURN gives is the same in
+-- functions of as many params: it is made once for them, since there is a case for each signature in it. Gives what stands
+-- before RETURN's case, and behind it.
+local function cases(at, signatures)
   local orders = 3 + #signatures
-  local parts = { "\x01\x01\x7f", "\x03\x40", ("\x02\x40"):rep(orders), "\x23\x00\x22", unsigned(at), "\x28\x42\x01\x00\x0e" }
   local labels = {}
   for i = 0, orders - 1 do labels[#labels + 1] = unsigned(i) end
-  parts[#parts + 1] = vector(labels) .. unsigned(1)
-  local results, size = load_all(own.results, at)
-  parts[#parts + 1] = "\x0b" .. go_on(at, size) .. results .. "\x0f"
-  parts[#parts + 1] = "\x0b\x00"
+  local before = "\x01\x01\x7f\x03\x40" .. ("\x02\x40"):rep(orders) .. "\x23\x00\x22" .. unsigned(at) .. "\x28\x42\x01\x00\x0e"
+    .. vector(labels) .. unsigned(1) .. "\x0b"
+  local parts = { "\x0b\x00" }
   -- The address, the place of the bytes, and their length, which is a multiple of 8 on the tape.
   local length = load("i32", at, 4)
   parts[#parts + 1] = "\x0b" .. load("i32", at, 8) .. "\x20" .. unsigned(at) .. "\x41\x10\x6a" .. length .. "\xfc\x0a\x00\x01"
@@ -94,7 +93,25 @@ local function body(own, signatures)
       .. "\x11" .. unsigned(i - 1) .. "\x00" .. ("\x1a"):rep(#signature.results) .. "\x0c" .. unsigned(orders - 3 - i)
   end
   parts[#parts + 1] = "\x0b\x00\x0b"
-  return name(table.concat(parts))
+  return { before = before, behind = table.concat(parts) }
+end
+
+-- The code section. Where there are many signatures it is large, so its pieces are put together once.
+local function code_section(functions, signatures)
+  local known, pieces, size = {}, { "\x0a", "", unsigned(#functions) }, 0
+  for _, own in ipairs(functions) do
+    local at = #own.params
+    known[at] = known[at] or cases(at, signatures)
+    local results, length = load_all(own.results, at)
+    local middle = go_on(at, length) .. results .. "\x0f"
+    local total = #known[at].before + #middle + #known[at].behind
+    local count = #pieces
+    pieces[count + 1], pieces[count + 2], pieces[count + 3], pieces[count + 4] =
+      unsigned(total), known[at].before, middle, known[at].behind
+    size = size + #pieces[count + 1] + total
+  end
+  pieces[2] = unsigned(#pieces[3] + size)
+  return pieces
 end
 
 -- ---- sections ----
@@ -137,7 +154,7 @@ local function limits(min, max) return max and "\x01" .. unsigned(min) .. unsign
 function module.bytes(declared)
   local all = declared.functions
   local signatures = signatures_of(all)
-  local kinds, imports, own, exports, elements, bodies, data = {}, {}, {}, {}, {}, {}, {}
+  local kinds, imports, own, exports, elements, guests, data = {}, {}, {}, {}, {}, {}, {}
   for i, signature in ipairs(signatures) do kinds[i] = signature.text end
   for i, item in ipairs(all) do
     elements[i] = unsigned(item.index)
@@ -145,7 +162,7 @@ function module.bytes(declared)
       imports[#imports + 1] = name(item.from) .. name(item.as) .. "\x00" .. unsigned(item.type)
     else
       own[#own + 1] = unsigned(item.type)
-      bodies[#bodies + 1] = body(item, signatures)
+      guests[#guests + 1] = item
       if item.export then exports[#exports + 1] = name(item.export) .. "\x00" .. unsigned(item.index) end
     end
   end
@@ -154,14 +171,17 @@ function module.bytes(declared)
     local address = piece[1] >= 1 << 31 and piece[1] - (1 << 32) or piece[1]
     data[i] = "\x00\x41" .. signed(address) .. "\x0b" .. name(piece[2])
   end
-  return table.concat({
+  local pieces = {
     "\0asm\1\0\0\0", section(1, vector(kinds)), section(2, vector(imports)), section(3, vector(own)),
     section(4, vector({ "\x70" .. limits(#all, #all) })),
     section(5, vector({ limits(declared.memory.min, declared.memory.max), limits(module.TAPE_PAGES, module.TAPE_PAGES) })),
     section(6, vector({ "\x7f\x01\x41\x00\x0b" })), section(7, vector(exports)),
-    section(9, vector({ "\x00\x41\x00\x0b" .. vector(elements) })), section(10, vector(bodies)), section(11, vector(data)),
-    names_section(declared),
-  })
+    section(9, vector({ "\x00\x41\x00\x0b" .. vector(elements) })),
+  }
+  local code = code_section(guests, signatures)
+  table.move(code, 1, #code, #pieces + 1, pieces)
+  pieces[#pieces + 1], pieces[#pieces + 2] = section(11, vector(data)), names_section(declared)
+  return table.concat(pieces)
 end
 
 return module
