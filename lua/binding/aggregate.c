@@ -27,9 +27,16 @@ lun_aggregate *aggregation_to(lua_State *L, int index) {
 }
 
 /* ---- reading descriptions ---- */
+/* They are tables that scripts can reach: what is in them is asked raw, and taken for nothing but what it is. */
+static int field(lua_State *L, int index, const char *key) {
+  index = lua_absindex(L, index);
+  lua_pushstring(L, key);
+  return lua_rawget(L, index);
+}
+
 /* The number of the text in field `key` of the table on top. Raises where it is none of them. */
 static int word_of(lua_State *L, const char *key, const char *const *words, int count) {
-  lua_getfield(L, -1, key);
+  field(L, -1, key);
   for (int i = 0; i < count; i++) {
     if (lua_type(L, -1) != LUA_TSTRING || strcmp(lua_tostring(L, -1), words[i]) != 0) continue;
     lua_pop(L, 1);
@@ -48,9 +55,10 @@ static lun_reading reading_read(lua_State *L) {
   luaL_checktype(L, -1, LUA_TTABLE);
   luaL_checkstack(L, 8, NULL);
   reading.source = (lun_source)word_of(L, "source", sources, LUN_SOURCE_COUNT);
-  lua_getfield(L, -1, "name");
-  lua_getfield(L, -2, "index");
-  lua_getfield(L, -3, "unsigned");
+  int type = field(L, -1, "name");
+  field(L, -2, "index");
+  field(L, -3, "unsigned");
+  if (type != LUA_TNIL && type != LUA_TSTRING) luaL_error(L, "this is no description of a call's values");
   reading.name = lua_tostring(L, -3);
   reading.index = (uint32_t)lua_tointeger(L, -2);
   reading.is_unsigned = lua_toboolean(L, -1);
@@ -89,12 +97,12 @@ static void build_compare(lua_State *L, Builder *builder) {
   static const char *const comparisons[] = { "gt", "ge", "lt", "le", "eq", "ne", "between", "has", "glob" };
   lun_datum right[2];
   int how = word_of(L, "how", comparisons, sizeof comparisons / sizeof *comparisons);
-  lua_getfield(L, -1, "right");
-  lua_geti(L, -1, 1);
-  lua_geti(L, -2, 2);
+  if (field(L, -1, "right") != LUA_TTABLE) luaL_error(L, "this is no description of a call's values");
+  lua_rawgeti(L, -1, 1);
+  lua_rawgeti(L, -2, 2);
   right[0] = datum_read(L, -2);
   if (how == LUN_COMPARE_BETWEEN) right[1] = datum_read(L, -1);
-  lua_getfield(L, -4, "reading");
+  field(L, -4, "reading");
   lun_reading reading = reading_read(L);
   if (lun_predicate_compare(&reading, (lun_comparison)how, right, &builder->built[builder->count], &builder->error) != LUN_OK)
     build_failed(L, builder);
@@ -116,7 +124,7 @@ static void build(lua_State *L, Builder *builder, int depth) {
   }
   if (depth >= DEPTH_MOST) luaL_error(L, "a predicate can be nested %d deep at most", DEPTH_MOST);
   for (int i = 1; i <= (form == 3 ? 1 : 2); i++) {
-    lua_geti(L, -1, i);
+    lua_rawgeti(L, -1, i);
     build(L, builder, depth + 1);
     lua_pop(L, 1);
   }
@@ -157,16 +165,16 @@ static void tell_full(void *context) {
 
 static void drop(void *held) { lun_aggregate_destroy(held); }
 
-static size_t keys_read(lua_State *L, int spec, const char *field, lun_reading keys[LUN_KEYS_MOST]) {
+static size_t keys_read(lua_State *L, int spec, const char *name, lun_reading keys[LUN_KEYS_MOST]) {
   size_t count;
-  if (lua_getfield(L, spec, field) == LUA_TNIL) {
+  if (lua_getfield(L, spec, name) == LUA_TNIL) {
     lua_pop(L, 1);
     return 0;
   }
-  count = (size_t)luaL_len(L, -1);
+  count = (size_t)list_length(L, -1, name);
   if (count > LUN_KEYS_MOST) luaL_error(L, "at most %d keys", LUN_KEYS_MOST);
   for (size_t i = 0; i < count; i++) {
-    lua_geti(L, -1, (lua_Integer)i + 1);
+    lua_rawgeti(L, -1, (lua_Integer)i + 1);
     keys[i] = reading_read(L);
     lua_pop(L, 1);
   }

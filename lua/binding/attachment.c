@@ -374,14 +374,14 @@ static void read_member(lua_State *L, Member *member) {
 }
 
 static void read_members(lua_State *L, Attachment *attachment, int index) {
-  size_t count = (size_t)luaL_len(L, index);
+  size_t count = (size_t)list_length(L, index, "members");
   attachment->members = calloc(count + 1, sizeof *attachment->members);
   if (!attachment->members) luaL_error(L, "not enough memory");
   for (size_t i = 0; i < count; i++) {
     Member *member = &attachment->members[i];
     *member = (Member){ .attachment = attachment, .where = LUA_NOREF, .factory = LUA_NOREF };
     attachment->member_count = i + 1;
-    lua_geti(L, index, (lua_Integer)i + 1);
+    lua_rawgeti(L, index, (lua_Integer)i + 1);
     read_member(L, member);
     lua_pop(L, 1);
   }

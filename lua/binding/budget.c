@@ -5,7 +5,8 @@
  * and ticks only while callbacks are at work: at some the handler finds none, and stops it. One that has been at work for so
  * many ticks has had its time: the handler sets Lua's hook on the coroutine that is running, which lua_sethook allows, and
  * from then on every instruction raises, so that pcall can't swallow it; replacements of library functions look at the mark
- * that it leaves (`excess`). Lunette's own Lua functions are let through to their end, since they keep the books.
+ * that it leaves (`excess`). Lunette's own Lua functions, and the C functions that they call, are let through to their end,
+ * since they keep the books, unless that is far away: their loops may be over what a script has made.
  *
  * The allocator refuses what goes beyond the limit while a callback is at work, never what lunette itself needs. Lua then
  * collects its garbage and asks once more. */
@@ -26,8 +27,10 @@
 #define TICK_MOST UINT64_C(100000000)
 enum { IDLE_MOST = 4, ALL_EVENTS = LUA_MASKCALL | LUA_MASKRET | LUA_MASKLINE | LUA_MASKCOUNT };
 enum { PLACE_MOST = 30 };                    /* levels that are looked at for a line */
+enum { PASSED_MOST = 1 << 20 };              /* steps of lunette's own that are let through: less than a second */
 enum { SLACK = 256 * 1024 };                 /* for saying what is wrong */
 #define MEMORY_WITH_TIME (INT64_C(256) << 20) /* keeps what is linear in a value's size short, too */
+#define MEMORY_MOST (INT64_MAX / 4)          /* sums of two are none too large */
 #define LOAD_NS NS_PER_SECOND
 
 static const char budget_key; /* registry: the Budget */
@@ -54,42 +57,52 @@ static void size_text(int64_t bytes, char *text, size_t room) {
   else snprintf(text, room, "%lld%c", (long long)bytes, units[unit]);
 }
 
-void budget_push_excess(lua_State *L, const Budget *budget, Excess excess) {
-  char text[64];
-  if (excess == EXCESS_MEMORY) size_text(budget->most, text, sizeof text);
-  else duration_text(budget->time_ns, text, sizeof text);
-  lua_pushfstring(L, "exceeded %s of %s", excess == EXCESS_MEMORY ? "the script-memory" : "its script-time", text);
+void budget_excess_text(const Budget *budget, Excess excess, char *text, size_t room) {
+  char most[64];
+  if (excess == EXCESS_MEMORY) size_text(budget->most, most, sizeof most);
+  else duration_text(budget->time_ns, most, sizeof most);
+  snprintf(text, room, "%sexceeded %s of %s", budget->place, excess == EXCESS_MEMORY ? "the script-memory" : "its script-time",
+           most);
+}
+
+static void push_excess_text(lua_State *L, const Budget *budget, Excess excess) {
+  char text[BUDGET_TEXT];
+  budget_excess_text(budget, excess, text, sizeof text);
+  lua_pushstring(L, text);
 }
 
 static bool is_own(const Budget *budget, const lua_Debug *info) {
   return budget->own[0] && strncmp(info->source, budget->own, strlen(budget->own)) == 0;
 }
 
-/* "x.lua:3: ", the innermost line of a script's. */
-static void push_place(lua_State *L, const Budget *budget) {
+/* Notes the innermost line of a script's, for what is said of the excess. Needs no memory: the allocator, too, calls it. */
+static void note_place(lua_State *L, Budget *budget) {
   lua_Debug info;
-  for (int level = 0; level < PLACE_MOST && lua_getstack(L, level, &info); level++) {
+  for (int level = 0; !budget->place[0] && level < PLACE_MOST && lua_getstack(L, level, &info); level++) {
     if (!lua_getinfo(L, "Sl", &info) || info.currentline <= 0 || is_own(budget, &info)) continue;
-    lua_pushfstring(L, "%s:%d: ", info.short_src, info.currentline);
-    return;
+    snprintf(budget->place, sizeof budget->place, "%s:%d: ", info.short_src, info.currentline);
   }
-  lua_pushliteral(L, "");
 }
 
 int budget_raise(lua_State *L, Budget *budget) {
-  push_place(L, budget);
-  budget_push_excess(L, budget, (Excess)atomic_load_explicit(&budget->excess, memory_order_relaxed));
-  lua_concat(L, 2);
+  note_place(L, budget);
+  push_excess_text(L, budget, (Excess)atomic_load_explicit(&budget->excess, memory_order_relaxed));
   return lua_error(L);
 }
 
-/* Lunette's own: they end by themselves. */
+static bool is_called_by_own(lua_State *L, const Budget *budget) {
+  lua_Debug caller;
+  return lua_getstack(L, 1, &caller) && lua_getinfo(L, "S", &caller) && is_own(budget, &caller);
+}
+
+/* Lunette's own, and what frees the memory of a string that is not finished: they end by themselves. */
 static bool is_let_through(lua_State *L, const Budget *budget, lua_Debug *info) {
   if (*info->what != 'C') return is_own(budget, info);
   lua_getinfo(L, "f", info);
   lua_CFunction function = lua_tocfunction(L, -1);
   lua_pop(L, 1);
-  return function == error_text_handler || function == error_host_handler;
+  return function == error_text_handler || function == error_host_handler || (function && function == budget->close_box) ||
+         is_called_by_own(L, budget);
 }
 
 static void on_hook(lua_State *L, lua_Debug *info) {
@@ -98,7 +111,9 @@ static void on_hook(lua_State *L, lua_Debug *info) {
     lua_sethook(L, NULL, 0, 0); /* of a callback that is over */
     return;
   }
-  if (!lua_getinfo(L, "S", info) || !is_let_through(L, budget, info)) budget_raise(L, budget);
+  bool passes = lua_getinfo(L, "S", info) && budget->passed < PASSED_MOST && is_let_through(L, budget, info);
+  if (!passes) budget_raise(L, budget);
+  budget->passed++;
 }
 
 void budget_interrupt(Budget *budget, lua_State *L) {
@@ -216,7 +231,10 @@ void budget_begin(Budget *budget, lua_State *L, unsigned ticks, BudgetFrame *out
   outer->left = atomic_load_explicit(&budget->left, memory_order_relaxed);
   outer->excess = atomic_load_explicit(&budget->excess, memory_order_relaxed);
   outer->refused = budget->refused;
+  outer->passed = budget->passed;
   budget->refused = false;
+  budget->passed = 0;
+  budget->place[0] = 0;
   atomic_store_explicit(&budget->left, ticks, memory_order_relaxed);
   atomic_store_explicit(&budget->excess, EXCESS_NONE, memory_order_relaxed);
   atomic_signal_fence(memory_order_seq_cst);
@@ -231,6 +249,7 @@ Excess budget_end(Budget *budget, lua_State *L, const BudgetFrame *outer) {
   if (budget->refused && atomic_load_explicit(&budget->excess, memory_order_relaxed) == EXCESS_NONE)
     atomic_store_explicit(&budget->excess, EXCESS_MEMORY, memory_order_relaxed);
   budget->refused = outer->refused;
+  budget->passed = outer->passed;
   budget->ended = (Excess)atomic_load_explicit(&budget->excess, memory_order_relaxed);
   if (budget->ended != EXCESS_NONE) lua_sethook(L, NULL, 0, 0);
   atomic_store_explicit(&budget->left, outer->left, memory_order_relaxed);
@@ -244,7 +263,7 @@ Excess budget_end(Budget *budget, lua_State *L, const BudgetFrame *outer) {
 
 /* (budget, traceback) */
 static int push_excess(lua_State *L) {
-  budget_push_excess(L, lua_touserdata(L, 1), ((const Budget *)lua_touserdata(L, 1))->ended);
+  push_excess_text(L, lua_touserdata(L, 1), ((const Budget *)lua_touserdata(L, 1))->ended);
   lua_pushstring(L, lua_touserdata(L, 2));
   lua_concat(L, 2);
   return 1;
@@ -309,6 +328,11 @@ bool budget_was_exceeded(const Session *session) {
   return session->budget && session->budget->ended != EXCESS_NONE;
 }
 
+bool budget_is_timed(lua_State *L) {
+  Budget *budget = budget_of(L);
+  return budget && budget->has_timer && budget_running(budget);
+}
+
 /* ---- memory ---- */
 /* Not the first of two requests for the same: Lua has collected its garbage in between. */
 static void *refuse(Budget *budget, lua_State *running, const void *block, size_t size) {
@@ -317,6 +341,7 @@ static void *refuse(Budget *budget, lua_State *running, const void *block, size_
       atomic_store_explicit(&budget->excess, EXCESS_MEMORY, memory_order_relaxed);
     budget_interrupt(budget, running);
   }
+  note_place(running, budget);
   budget->refused = true;
   budget->refused_block = block;
   budget->refused_size = size;
@@ -330,7 +355,10 @@ static void *allocate(void *self, void *block, size_t old, size_t size) {
   if (more > 0 && running && budget->most) {
     bool is_late = atomic_load_explicit(&budget->excess, memory_order_relaxed) == EXCESS_MEMORY;
     if (more > budget->most + (is_late ? SLACK : 0) - budget->used) return refuse(budget, running, block, size);
-    if (budget->refused && budget->refused_block == block && budget->refused_size == size) budget->refused = false;
+    if (budget->refused && budget->refused_block == block && budget->refused_size == size) {
+      budget->refused = false;
+      if (!is_late) budget->place[0] = 0;
+    }
   }
   void *made = budget->allocate(budget->allocator, block, old, size);
   if (made || size == 0) budget->used += more;
@@ -367,6 +395,20 @@ void budget_replace(lua_State *L, const char *library, const luaL_Reg *functions
   lua_settop(L, budget);
 }
 
+/* A long string is built in a box that is closed, also when an error goes past it. */
+static void find_close_box(lua_State *L, Budget *budget) {
+  luaL_Buffer buffer;
+  luaL_buffinitsize(L, &buffer, LUAL_BUFFERSIZE + 1);
+  luaL_pushresultsize(&buffer, 0);
+  lua_pop(L, 1);
+  if (luaL_getmetatable(L, "_UBOX*") == LUA_TTABLE) {
+    lua_getfield(L, -1, "__close");
+    budget->close_box = lua_tocfunction(L, -1);
+    lua_pop(L, 1);
+  }
+  lua_pop(L, 1);
+}
+
 /* Leaves the Lua state's budget on top. */
 static Budget *budget_open(lua_State *L) {
   Budget *budget;
@@ -381,6 +423,7 @@ static Budget *budget_open(lua_State *L) {
   budget->finalizing = lua_newthread(L);
   running_keep(L, -1);
   lua_setiuservalue(L, -2, 1);
+  find_close_box(L, budget);
   pattern_install(L);
   bounded_install(L);
   finalizer_install(L);
@@ -431,7 +474,7 @@ int core_budget(lua_State *L) {
   session->budget_ticks = time_ns ? ticks_of(budget, (uint64_t)time_ns) : UINT32_MAX;
   session->budget_load_ticks = time_ns ? ticks_of(budget, (uint64_t)time_ns > LOAD_NS ? (uint64_t)time_ns : LOAD_NS) : UINT32_MAX;
   budget->ticks = session->budget_ticks;
-  budget->most = memory ? memory : MEMORY_WITH_TIME;
+  budget->most = memory > MEMORY_MOST ? MEMORY_MOST : memory ? memory : MEMORY_WITH_TIME;
   if (!budget->allocate) {
     budget->allocate = lua_getallocf(L, &budget->allocator);
     lua_setallocf(L, allocate, budget);

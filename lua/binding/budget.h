@@ -38,6 +38,9 @@ struct Budget {
   bool refused;
   lua_State *finalizing;        /* where finalizers run */
   unsigned finalizers_over;     /* so many have exceeded their budget */
+  char place[128];              /* "x.lua:3: ", where the callback exceeded its budget; "": not known */
+  unsigned passed;              /* steps of lunette's own that it was granted since */
+  lua_CFunction close_box;      /* Lua's own, which frees what a string was built in */
   Session *session;             /* that tells of finalizers; NULL: it is closed */
   char own[256];                /* how the sources of lunette's own Lua files begin */
 };
@@ -49,8 +52,9 @@ static inline void budget_check(lua_State *L, Budget *budget);
 int budget_raise(lua_State *L, Budget *budget);
 /* From here on every instruction on L raises. */
 void budget_interrupt(Budget *budget, lua_State *L);
-/* "exceeded its script-time of 50ms" */
-void budget_push_excess(lua_State *L, const Budget *budget, Excess excess);
+/* "x.lua:3: exceeded its script-time of 50ms" */
+void budget_excess_text(const Budget *budget, Excess excess, char *text, size_t room);
+enum { BUDGET_TEXT = 256 };
 
 static inline void budget_check(lua_State *L, Budget *budget) {
   if (__builtin_expect(atomic_load_explicit(&budget->excess, memory_order_relaxed) != EXCESS_NONE, 0)) budget_raise(L, budget);
@@ -65,6 +69,7 @@ typedef struct BudgetFrame {
   lua_State *running;
   unsigned left;
   int excess;
+  unsigned passed;
   bool refused;
 } BudgetFrame;
 void budget_begin(Budget *budget, lua_State *L, unsigned ticks, BudgetFrame *outer);

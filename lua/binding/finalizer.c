@@ -5,6 +5,7 @@
  * hooks work, with a budget of its own. A finalizer that exceeds it is not run again; none is when nothing would end it, or
  * when several have exceeded theirs. */
 #include <stdio.h>
+#include <string.h>
 
 #include "budget.h"
 
@@ -13,9 +14,14 @@ static const char spent_key;  /* registry: table of where a finalizer is defined
 static const char class_key;  /* registry: the guards' metatable */
 
 /* ---- running one ---- */
-static void tell(const Budget *budget, lua_State *T) {
+/* What the finalizer has raised is on top; nil: nothing. */
+static void tell(const Budget *budget, lua_State *T, Excess excess) {
   const char *text = lua_type(T, -1) == LUA_TSTRING ? lua_tostring(T, -1) : "an error in a finalizer";
-  char line[600];
+  char line[600], own[BUDGET_TEXT];
+  if (excess != EXCESS_NONE && !strstr(text, "exceeded ")) {
+    budget_excess_text(budget, excess, own, sizeof own);
+    text = own;
+  }
   snprintf(line, sizeof line, "__gc: %.500s", text);
   if (budget->session) session_message(budget->session, line);
   else fprintf(stderr, "lunette: %s\n", line);
@@ -33,7 +39,7 @@ static bool run(Budget *budget, lua_State *T) {
   budget->ended = (Excess)outer.excess; /* of the callback that it came in between of */
   if (status != LUA_OK || excess != EXCESS_NONE) {
     if (status == LUA_OK) lua_pushnil(T);
-    tell(budget, T);
+    tell(budget, T, excess);
   }
   budget->time_ns = time_ns;
   lua_settop(T, base);

@@ -125,16 +125,17 @@ static void host_release(void *self) {
 const lun_type *types_check(lua_State *L, int index, const char *key, uint32_t *count) {
   lun_type *types;
   lua_Integer length;
-  if (lua_getfield(L, index, key) == LUA_TNIL) {
+  lua_pushstring(L, key);
+  if (lua_rawget(L, index) == LUA_TNIL) {
     *count = 0;
     return NULL;
   }
   if (lua_type(L, -1) != LUA_TTABLE) luaL_error(L, "%s must be a list of types, not %s", key, luaL_typename(L, -1));
-  length = luaL_len(L, -1);
+  length = list_length(L, -1, key);
   if (length > 1000) luaL_error(L, "there can be at most 1000 %s", key);
   types = lua_newuserdatauv(L, (size_t)length * sizeof *types + 1, 0);
   for (lua_Integer i = 1; i <= length; i++) {
-    lua_geti(L, -2, i);
+    lua_rawgeti(L, -2, i);
     types[i - 1] = type_check(L, lua_gettop(L));
     lua_pop(L, 1);
   }
@@ -145,7 +146,8 @@ const lun_type *types_check(lua_State *L, int index, const char *key, uint32_t *
 /* "names" of the params, or NULL. The strings stay in the table, the array on the stack. */
 static const char *const *names_check(lua_State *L, int index, uint32_t count) {
   const char **names;
-  if (lua_getfield(L, index, "param_names") == LUA_TNIL) return NULL;
+  lua_pushliteral(L, "param_names");
+  if (lua_rawget(L, index) == LUA_TNIL) return NULL;
   luaL_argcheck(L, lua_type(L, -1) == LUA_TTABLE, index, "param_names must be a list of names");
   names = lua_newuserdatauv(L, count * sizeof *names + 1, 0);
   for (uint32_t i = 0; i < count; i++) {

@@ -19,9 +19,9 @@ static void add_named(lua_State *L, Session *session, lun_imports *imports, cons
 }
 
 static void add_list(lua_State *L, Session *session, int index, lun_imports *imports) {
-  lua_Integer count = luaL_len(L, index);
+  lua_Integer count = list_length(L, index, "imports");
   for (lua_Integer i = 1; i <= count; i++) {
-    lua_geti(L, index, i);
+    lua_rawgeti(L, index, i);
     if (!object_to(L, -1, &host_class))
       luaL_error(L, "imports[%I]: a host expected, got %s (instances go under the module's name)", (LUAI_UACINT)i,
                  luaL_typename(L, -1));

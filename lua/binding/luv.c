@@ -194,6 +194,21 @@ static int call_method(lua_State *L) {
   return count;
 }
 
+/* thread:join(), which may wait for ever; the function of the same name is refused in loop.lua. */
+static int join_thread(lua_State *L) {
+  if (budget_is_timed(L)) return luaL_error(L, "thread:join: a callback that has a budget can't wait");
+  return lua_tocfunction(L, ORIGINAL)(L);
+}
+
+static void wrap_join(lua_State *L) {
+  if (lua_getfield(L, LUA_REGISTRYINDEX, "uv_thread") == LUA_TTABLE && lua_getfield(L, -1, "__index") == LUA_TTABLE &&
+      lua_getfield(L, -1, "join") == LUA_TFUNCTION) {
+    lua_pushcclosure(L, join_thread, 1);
+    lua_setfield(L, -2, "join");
+  }
+  lua_settop(L, 1);
+}
+
 /* The table at the top: C functions without values of their own. */
 static void wrap_methods(lua_State *L) {
   int methods = lua_gettop(L);
@@ -218,7 +233,7 @@ static void wrap_all_methods(lua_State *L) {
       if (lua_getfield(L, -1, "__index") == LUA_TTABLE) wrap_methods(L);
       lua_pop(L, 1);
     }
-    lua_pop(L, 1);
+    wrap_join(L);
     lua_pushboolean(L, true);
     lua_rawsetp(L, LUA_REGISTRYINDEX, &wrapped_key);
   }

@@ -178,6 +178,8 @@ static inline int budget_pcall(Session *session, lua_State *L, int arguments, in
 /* The same where it may be a part of a callback that is at work. */
 int budget_pcall_shared(Session *session, lua_State *L, int arguments, int results, int handler);
 bool budget_was_exceeded(const Session *session);
+/* Whether a callback is at work whose time is limited. */
+bool budget_is_timed(lua_State *L);
 /* Around what is not the callback's own doing. There is a budget. */
 lua_State *budget_suspend(Session *session);
 void budget_resume(Session *session, lua_State *running);
@@ -268,6 +270,9 @@ void values_push(lua_State *L, Session *session, const lun_type *types, uint32_t
 uint32_t values_push_plain(lua_State *L, const lun_type *types, uint32_t count, const uint64_t *slots);
 /* From Lua to slots. False: the value is not of the type (pushed: nothing). Raises only when memory fails. */
 bool value_to(lua_State *L, Session *session, int index, lun_type type, uint64_t *slots);
+/* How many values the list at `index` holds. Lists of scripts are read raw: what a metamethod would give need not stay there
+ * while C looks at it. Raises where it is no table, or where so many cannot be meant. */
+lua_Integer list_length(lua_State *L, int index, const char *what);
 /* Reads a type's name at `index`. Raises. */
 lun_type type_check(lua_State *L, int index);
 /* The list of types in the field `key` of the table at `index`; it stays valid while what was pushed does. Raises. */

@@ -22,11 +22,11 @@ static void drop_where(void *held) {
 /* The list of patterns at `index`. */
 static lun_where *read_where(lua_State *L, Session *session, int index) {
   lun_error error = LUN_ERROR_INIT;
-  lua_Integer count = luaL_len(L, index);
+  lua_Integer count = list_length(L, index, "pairing: where");
   const char **patterns = lua_newuserdatauv(L, (size_t)count * sizeof *patterns + 1, 0);
   lun_where *where;
   for (lua_Integer i = 0; i < count; i++) {
-    if (lua_geti(L, index, i + 1) != LUA_TSTRING)
+    if (lua_rawgeti(L, index, i + 1) != LUA_TSTRING)
       luaL_error(L, "pairing: where: a pattern or a list of patterns expected, got a %s", luaL_typename(L, -1));
     patterns[i] = lua_tostring(L, -1); /* the list keeps it */
     lua_pop(L, 1);

@@ -149,6 +149,7 @@ static const char *capture_again(Matcher *m, const char *s, int digit) {
   if (which < 0 || which >= m->count || m->captures[which].size == OPEN)
     luaL_error(m->L, "invalid capture index %%%d", which + 1);
   size_t size = (size_t)m->captures[which].size;
+  m->steps += (unsigned)(size / 256);
   bool is_same = (size_t)(m->text_end - s) >= size && memcmp(m->captures[which].start, s, size) == 0;
   return is_same ? s + size : NULL;
 }

@@ -403,6 +403,12 @@ static int session_get_unsafe(lua_State *L) {
   return 1;
 }
 
+/* Whether a callback is at work whose time is limited. */
+static int session_get_is_timed(lua_State *L) {
+  lua_pushboolean(L, session_check(L, 1)->script_time_ns && budget_is_timed(L));
+  return 1;
+}
+
 static int session_get_is_loan(lua_State *L) {
   lua_pushboolean(L, ((Session *)object_check_closed(L, 1, &session_class))->is_loan);
   return 1;
@@ -489,7 +495,7 @@ static int session_get_loop_failures(lua_State *L) {
 static const Field fields[] = {
   { "closed", session_get_closed, NULL },       { "strict", session_get_strict, NULL },
   { "instances", session_get_instances, NULL }, { "is_loan", session_get_is_loan, NULL },
-  { "unsafe", session_get_unsafe, NULL },
+  { "unsafe", session_get_unsafe, NULL },       { "is_timed", session_get_is_timed, NULL },
   { "loop_failures", session_get_loop_failures, NULL },
   { NULL, NULL, NULL },
 };

@@ -223,6 +223,14 @@ const char *value_kind(lua_State *L, int index, lun_type type) {
   return luaL_typename(L, index);
 }
 
+lua_Integer list_length(lua_State *L, int index, const char *what) {
+  enum { LIST_MOST = 500000 };
+  luaL_checktype(L, index, LUA_TTABLE);
+  lua_Unsigned length = lua_rawlen(L, index);
+  if (length > LIST_MOST) luaL_error(L, "%s: a list can hold %d values at most", what, LIST_MOST);
+  return (lua_Integer)length;
+}
+
 lun_type type_check(lua_State *L, int index) {
   static const lun_type types[] = { LUN_I32, LUN_I64, LUN_F32, LUN_F64, LUN_V128, LUN_FUNCREF, LUN_EXTERNREF, LUN_EXNREF,
                                     LUN_REF_FUNC, LUN_REF_EXTERN };

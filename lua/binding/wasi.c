@@ -93,9 +93,9 @@ static const char *const *read_texts(lua_State *L, int index, const char *key, c
     lua_rawseti(L, list, (lua_Integer)++*count);
     lua_pop(L, 1);
   }
-  lua_Integer length = luaL_len(L, -1);
+  lua_Integer length = list_length(L, -1, key);
   for (lua_Integer i = 1; i <= length; i++) {
-    lua_geti(L, -1, i);
+    lua_rawgeti(L, -1, i);
     luaL_tolstring(L, -1, NULL);
     lua_rawseti(L, list, (lua_Integer)++*count);
     lua_pop(L, 1);
@@ -157,11 +157,11 @@ static void read_sockets(lua_State *L, Session *session, int index, lun_wasi_opt
   lua_Integer length = 0;
   if (lua_getfield(L, index, "sockets") != LUA_TNIL) {
     if (lua_type(L, -1) != LUA_TTABLE) luaL_error(L, "wasi.sockets: a table expected, got %s", luaL_typename(L, -1));
-    length = luaL_len(L, -1);
+    length = list_length(L, -1, "wasi.sockets");
   }
   int list = lua_gettop(L), *sockets = lua_newuserdatauv(L, ((size_t)length + listening) * sizeof *sockets + 1, 0);
   for (lua_Integer i = 1; i <= length; i++) {
-    lua_geti(L, list, i);
+    lua_rawgeti(L, list, i);
     sockets[i - 1] = (int)luaL_checkinteger(L, -1);
     lua_pop(L, 1);
   }

@@ -57,11 +57,11 @@ static void read_where(lua_State *L, lun_where **out, int index, const char *pre
   }
   if (lua_type(L, index) != LUA_TTABLE)
     luaL_error(L, "%s: a pattern or a list of patterns expected, got %s", what, luaL_typename(L, index));
-  count = (size_t)luaL_len(L, index);
-  luaL_checkstack(L, (int)(count < INT_MAX ? count : INT_MAX) + 8, "too many patterns");
+  count = (size_t)list_length(L, index, what);
+  luaL_checkstack(L, (int)count + 8, "too many patterns");
   patterns = lua_newuserdatauv(L, count * sizeof *patterns + 1, 0);
   for (size_t i = 0; i < count; i++) {
-    if (lua_geti(L, index, (lua_Integer)i + 1) != LUA_TSTRING)
+    if (lua_rawgeti(L, index, (lua_Integer)i + 1) != LUA_TSTRING)
       luaL_error(L, "%s: pattern %d is a %s, not a string", what, (int)i + 1, luaL_typename(L, -1));
     patterns[i] = read_pattern(L, lua_gettop(L), prefix, what);
   }
@@ -84,9 +84,9 @@ static Wish read_wish(lua_State *L, WhereObject *object, int index, const char *
 static void read_range(lua_State *L, int index, const char *what, lua_Integer *first, lua_Integer *last) {
   bool is_table = lua_type(L, index) == LUA_TTABLE, is_well;
   if (is_table) {
-    lua_geti(L, index, 1);
-    lua_geti(L, index, 2);
-    is_well = lua_isinteger(L, -2) && lua_isinteger(L, -1) && luaL_len(L, index) == 2;
+    lua_rawgeti(L, index, 1);
+    lua_rawgeti(L, index, 2);
+    is_well = lua_isinteger(L, -2) && lua_isinteger(L, -1) && lua_rawlen(L, index) == 2;
   } else {
     lua_pushvalue(L, index);
     lua_pushvalue(L, index);
@@ -216,7 +216,7 @@ static WhereObject *where_make(lua_State *L, int index) {
   bool is_list;
   luaL_checkstack(L, 16, NULL);
   if (lua_type(L, index) == LUA_TTABLE) {
-    is_list = luaL_len(L, index) > 0;
+    is_list = lua_rawlen(L, index) > 0;
     for (lua_pushnil(L); lua_next(L, index); lua_settop(L, self + 1)) {
       if (lua_type(L, -2) == LUA_TSTRING) read_condition(L, object, self, lua_tostring(L, -2), self + 2);
     }

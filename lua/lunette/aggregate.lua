@@ -20,7 +20,7 @@ local kinds = {
   hist = { core = "hist", takes_value = true },
   lhist = { core = "lhist", takes_value = true },
   quantile = { core = "quantile", takes_value = true },
-  latency = { core = "quantile", takes_value = true, value = reading.words.elapsed },
+  latency = { core = "quantile", takes_value = true, value = reading.word("elapsed") },
   stacks = { core = "count", takes_value = true, by_stack = true }, -- with a value its sum
 }
 
@@ -41,23 +41,29 @@ local function check_names(kind, given, names)
   end
 end
 
+local function copy_of(kind, one)
+  return reading.copy(one) or refuse(kind, "this is no description of a call's values")
+end
+
+-- A list of the script's, taken as it is now and without its metamethods.
+local function items_of(list)
+  local items = {}
+  for i = 1, rawlen(list) do items[i] = rawget(list, i) end
+  return items
+end
+
 local function key_of(kind, wanted)
-  if reading.is(wanted) then return wanted end
+  if reading.is(wanted) then return copy_of(kind, wanted) end
   if type(wanted) ~= "string" then refuse(kind, "by: a name or lunette.arg(n) expected, got %s", type(wanted)) end
-  local found = reading.words[wanted]
-  if found then return found end
-  local names = {}
-  for name in pairs(reading.words) do names[#names + 1] = name end
-  table.sort(names)
-  refuse(kind, "by cannot be \"%s\"%s", wanted, nearest_hint(wanted, names))
+  return reading.word(wanted) or refuse(kind, "by cannot be \"%s\"%s", wanted, nearest_hint(wanted, reading.names()))
 end
 
 local function keys_of(kind, by)
   if by == nil then by = kinds[kind] and kinds[kind].by_stack and {} or "name" end
   if type(by) ~= "table" or reading.is(by) then by = { by } end
   local keys = {}
-  for i, wanted in ipairs(by) do keys[i] = key_of(kind, wanted) end
-  if kinds[kind] and kinds[kind].by_stack and not stacks.place({ keys = keys }) then keys[#keys + 1] = reading.words.stack end
+  for i, wanted in ipairs(items_of(by)) do keys[i] = key_of(kind, wanted) end
+  if kinds[kind] and kinds[kind].by_stack and not stacks.place({ keys = keys }) then keys[#keys + 1] = reading.word("stack") end
   return keys
 end
 
@@ -80,11 +86,17 @@ end
 
 local function quantiles_of(kind, given)
   if given == nil then return { 0.5, 0.9, 0.99 } end
-  if type(given) ~= "table" then given = { given } end
-  for _, q in ipairs(given) do
+  local shares = type(given) == "table" and items_of(given) or { given }
+  for _, q in ipairs(shares) do
     if type(q) ~= "number" or not (q >= 0 and q <= 1) then refuse(kind, "q: shares from 0 to 1 expected, as {0.5, 0.99}") end
   end
-  return given
+  return shares
+end
+
+-- What stands above the table, and in messages.
+local function name_in(kind, given)
+  if given.name ~= nil and type(given.name) ~= "string" then refuse(kind, "name: a text expected, got %s", type(given.name)) end
+  return given.name
 end
 
 local function check_predicate(kind, when)
@@ -105,6 +117,7 @@ local function spec_of(kind, given)
   if row.takes_value and not reading.is(value) and not (row.by_stack and value == nil) then
     refuse(kind, "value: lunette.arg(n) or another value of a call expected, got %s", type(value))
   end
+  if value then value = copy_of(kind, value) end
   local spec = { kind = row.core, keys = keys_of(kind, given.by), value = value, when = check_predicate(kind, given.when) }
   if row.by_stack and value then spec.kind = "sum" end
   if kind == "lhist" then
@@ -120,8 +133,8 @@ function aggregate.new(session, kind, given)
   if type(given) ~= "table" then refuse(kind, "options must be a table, not a %s", type(given)) end
   local spec = spec_of(kind, given)
   spec.budget, spec.session = budget_of(kind, given.budget), session
-  spec.shown, spec.quiet, spec.name = kind, given.quiet, given.name
-  spec.title = given.name or kind
+  spec.shown, spec.quiet, spec.name = kind, given.quiet, name_in(kind, given)
+  spec.title = spec.name or kind
   if spec.kind == "quantile" then spec.q = quantiles_of(kind, given.q) end
   return core.aggregate(session, spec), spec
 end
@@ -133,7 +146,8 @@ function aggregate.balance(session, given)
   if #open ~= #close then refuse("balance", "open and close must have as many keys") end
   local spec = { kind = "balance", keys = open, close_keys = close, when = check_predicate("balance", given.when) }
   spec.budget, spec.session = budget_of("balance", given.budget), session
-  spec.shown, spec.quiet, spec.name, spec.title = "balance", given.quiet, given.name, given.name or "balance"
+  spec.shown, spec.quiet, spec.name = "balance", given.quiet, name_in("balance", given)
+  spec.title = spec.name or "balance"
   return core.aggregate(session, spec), spec
 end
 

@@ -45,8 +45,10 @@ local function module_text(name, path, env)
   return chunk
 end
 
---- In the whole Lua state, which is the command's; where modules lie is noted in session.required.
-function environment.refuse_bytecode(session)
+--- In the whole Lua state, which is the command's; where modules lie is noted in session.required. `sandbox`: what a string's
+-- metatable leads to is the sandbox's, too, so that string.dump is nobody's.
+function environment.refuse_bytecode(session, sandbox)
+  if sandbox then rawset(string, "dump", nil) end
   add_loaders(_G, { load = load, loadfile = loadfile }, _G)
   package.searchers[2] = function(name)
     local path, problem = package.searchpath(name, package.path)
@@ -117,7 +119,9 @@ end
 local function require_file(session, name)
   local known = session.sandboxed[name]
   if known ~= nil then return known end
-  if not name:find("^[%w_%-.]+$") then error(("require: \"%s\" is no module's name"):format(name), 0) end
+  if not name:find("^[%w_%-.]+$") or ("." .. name .. "."):find("..", 1, true) then
+    error(("require: \"%s\" is no module's name"):format(name), 0)
+  end
   local path, problem = package.searchpath(name, package.path)
   if not path then error(("module '%s' not found (in the sandbox only Lua files are):%s"):format(name, problem), 0) end
   session.required[name] = path

@@ -31,8 +31,10 @@ local function timer(session, owner, name, ms, repeats, f)
     end)
   end
   local made = core.timer(session:open(), ms, repeats, f)
-  timers[made] = true
-  return made
+  local good, problem = pcall(rawset, timers, made, true)
+  if good then return made end
+  made:stop() -- for want of memory: nobody else would
+  error(problem, 0)
 end
 
 function loop.every(session, owner, ms, f) return timer(session, owner, "every", ms, true, f) end
@@ -50,16 +52,38 @@ function loop.linger(session, owner, ms)
 end
 
 -- ---- luv ----
-local function close_all(uv, handles)
-  for handle in pairs(handles) do
-    local good, closing = pcall(uv.is_closing, handle)
-    if good and not closing then uv.close(handle) end
+-- `known`: what loop.uv has kept of the table, which the script may change.
+local function close_all(known)
+  for handle in pairs(known.handles) do
+    local good, closing = pcall(known.is_closing, handle)
+    if good and not closing then known.close(handle) end
+  end
+end
+
+-- A budget counts the processor's time: what waits would never use it up, and the guest stands still meanwhile.
+local function check_waits(inner, name)
+  if not inner.is_timed then return end
+  error(("uv.%s: a callback that has a budget can't wait; lunette.delay calls back later"):format(name), 3)
+end
+
+local function refuse_to_wait(inner, uv)
+  for _, name in ipairs({ "sleep", "thread_join" }) do
+    local original = uv[name]
+    uv[name] = function(...)
+      check_waits(inner, name)
+      return original(...)
+    end
   end
 end
 
 -- What is not luv's to do on a loop that is lunette's.
 local function own_functions(inner, uv, handles)
-  function uv.run(mode) return inner:run_loop(mode) end
+  function uv.run(mode)
+    if mode ~= "nowait" then check_waits(inner, "run") end
+    local good, result = pcall(inner.run_loop, inner, mode)
+    if not good then error(result, 2) end
+    return result
+  end
   function uv.stop() inner:stop_loop() end
   function uv.loop_alive() return inner:loop_has_work() end
   function uv.loop_close() error("uv.loop_close: the loop is lunette's", 2) end
@@ -80,9 +104,11 @@ function loop.uv(session, owner)
     if type(value) == "function" then uv[name] = core.luv_function(inner, value, handles)
     elseif name ~= "_loop" then uv[name] = value end
   end
+  refuse_to_wait(inner, uv)
   own_functions(inner, uv, handles)
-  keeper.uv = { inner = inner, uv = uv, handles = handles }
-  if owner then owner:charge(function() close_all(uv, handles) end) end
+  known = { inner = inner, uv = uv, handles = handles, is_closing = uv.is_closing, close = uv.close }
+  keeper.uv = known
+  if owner then owner:charge(function() close_all(known) end) end
   return uv
 end
 
@@ -94,9 +120,9 @@ function loop.settle(session, asked)
   session.lingers = {}
   local ended = inner:settle_loop(asked and 0 or longest)
   for _, owner in ipairs(session.scripts) do
-    if owner.uv then close_all(owner.uv.uv, owner.uv.handles) end
+    if owner.uv then close_all(owner.uv) end
   end
-  if session.uv then close_all(session.uv.uv, session.uv.handles) end
+  if session.uv then close_all(session.uv) end
   return ended
 end
 

@@ -74,8 +74,7 @@ function Owner.new(name, path, spec)
                         attachments = {}, attachments_limit = 16, releases = {} }, Owner)
 end
 
---- Its attachments; those that were detached are forgotten whenever the list has doubled.
-function Owner:attached(attachment)
+local function note(self, attachment)
   local list = self.attachments
   if #list >= self.attachments_limit then
     local kept = {}
@@ -86,6 +85,15 @@ function Owner:attached(attachment)
     list = kept
   end
   list[#list + 1] = attachment
+end
+
+--- Its attachments; those that were detached are forgotten whenever the list has doubled. One that cannot be noted is
+-- detached at once: nobody would.
+function Owner:attached(attachment)
+  local good, problem = pcall(note, self, attachment)
+  if good then return end
+  attachment:detach({ drop = true })
+  error(problem, 0)
 end
 
 --- Has `release` called when the script goes. Gives a function that takes that back.

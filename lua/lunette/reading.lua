@@ -1,14 +1,17 @@
 -- SPDX-License-Identifier: MIT
 --- Values that are read of a call in C, and predicates over them: what lunette.arg(1):gt(1024) & ~lunette.caller:glob("test_*")
--- gives. They are descriptions, plain tables that the core compiles; nothing here runs while the guest does.
+-- gives. They are descriptions, plain tables that the core compiles; nothing here runs while the guest does. Their metatables
+-- are everybody's, and so out of reach; what a script writes into a description of its own is judged where that is used.
 
 local core = require("lunette.core")
 
 local reading = {}
 
-local Reading, Predicate = { __name = "reading" }, { __name = "predicate" }
+local Reading = { __name = "reading", __metatable = "reading" }
+local Predicate = { __name = "predicate", __metatable = "predicate" }
+local class_of = debug.getmetatable
 
-local function is(value, class) return getmetatable(value) == class end
+local function is(value, class) return type(value) == "table" and class_of(value) == class end
 
 --- Whether it is one of these descriptions.
 function reading.is(value) return is(value, Reading) end
@@ -27,6 +30,19 @@ local function numbered(what, position)
   return position - 1
 end
 
+local shapes = { source = "string", label = "string", name = "string", index = "number", unsigned = "boolean" }
+
+--- One of its own with the same meaning; nil where somebody has written into it what has none.
+function reading.copy(one)
+  local fields = {}
+  for field, wanted in pairs(shapes) do
+    local value = rawget(one, field)
+    if value ~= nil and type(value) ~= wanted then return nil end
+    fields[field] = value
+  end
+  return fields.source and fields.label and new(fields.source, fields) or nil
+end
+
 --- The n-th param, or the one of that name.
 function reading.arg(which)
   if type(which) == "string" then return new("arg", { name = which, label = which }) end
@@ -37,8 +53,7 @@ function reading.result(position)
   return new("result", { index = numbered("result", position), label = "result " .. position })
 end
 
---- What a word in by= stands for, and the fields of the API with the same names.
-reading.words = {
+local words = {
   elapsed = new("elapsed", { label = "elapsed" }),
   self_time = new("self_time", { label = "self time" }),
   stack_depth = new("stack_depth", { label = "depth" }),
@@ -50,6 +65,17 @@ reading.words = {
   file = new("file", { label = "file" }),
   stack = new("stack", { label = "stack" }),
 }
+
+--- What a word in by= stands for, and the field of the API with the same name; nil: there is no such word.
+function reading.word(name) return words[name] and reading.copy(words[name]) end
+
+--- All of these words, sorted.
+function reading.names()
+  local names = {}
+  for name in pairs(words) do names[#names + 1] = name end
+  table.sort(names)
+  return names
+end
 
 -- ---- comparing ----
 local function compare(self, how, ...)
@@ -86,7 +112,7 @@ function Reading.__index(_, key)
   error(("reading:%s: no such method%s"):format(tostring(key), nearest and ("; did you mean '%s'?"):format(nearest) or ""), 2)
 end
 
-function Reading.__tostring(self) return "reading of " .. self.label end
+function Reading.__tostring(self) return "reading of " .. tostring(rawget(self, "label")) end
 
 -- ---- combining ----
 local function both(form)

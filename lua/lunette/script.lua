@@ -143,11 +143,16 @@ end
 --- Runs the script's present text in its place, with the same options and lunette.state. Where that cannot be read, compiled
 -- or run, the old one stays at work and the error is raised.
 function script.reload(session, owner)
-  local number = number_of(session, owner)
+  number_of(session, owner)
   local path, chunk_name = locate(session, owner.spec)
   local fresh = Owner.new(owner.name, path, owner.spec)
   fresh.state = owner.state
   run(session, fresh, source_of(session, owner.spec, path), chunk_name)
+  local good, number = pcall(number_of, session, owner) -- scripts may have come and gone meanwhile, this one, too
+  if not good then
+    session:release(fresh)
+    error(number, 0)
+  end
   session.scripts[number] = fresh
   fresh:succeed(owner)
   session:release(owner)

@@ -68,13 +68,14 @@ function calls.table(session, _, limits) return core.table(session:open(), limit
 function calls.tag(session, _, settings) return core.tag(session:open(), settings) end
 function calls.global(session, _, settings) return core.global(session:open(), settings) end
 
-local Multi = {}
+local Multi = { __metatable = "multi" }
+local class_of = debug.getmetatable
 
 --- Several factories as one.
 function calls.multi(_, _, ...)
   local factories = {}
   for i, factory in ipairs({ ... }) do
-    if getmetatable(factory) == Multi then
+    if class_of(factory) == Multi then
       table.move(factory, 1, #factory, #factories + 1, factories)
     elseif type(factory) == "function" then
       factories[#factories + 1] = factory
@@ -133,7 +134,7 @@ end
 
 function calls.factory(session, owner, factory, settings)
   local members = {}
-  for i, one in ipairs(getmetatable(factory) == Multi and factory or { factory }) do members[i] = { factory = one } end
+  for i, one in ipairs(class_of(factory) == Multi and factory or { factory }) do members[i] = { factory = one } end
   if #members == 0 then error("factory: a function expected, got " .. type(factory), 0) end
   for name in pairs(type(settings) == "table" and settings or {}) do
     where.check_name("factory", name, shapes.names("attach_options", "factory_options"))
@@ -309,7 +310,7 @@ function fields.scripts(session)
 end
 function fields.state(session, owner) return owner and owner.state or session.state end
 for _, name in ipairs({ "elapsed", "self_time", "stack_depth", "memory_size", "caller" }) do
-  fields[name] = function() return reading.words[name] end
+  fields[name] = function() return reading.word(name) end
 end
 function fields.uv(session, owner)
   check_sandbox(owner, "lunette.uv")
@@ -476,9 +477,12 @@ function Session:set_guest(instance)
   instances[#instances + 1] = instance
 end
 
+-- Text with a traceback of the callback's own frames, as of other callbacks.
 local function explain(problem)
   if type(problem) == "userdata" then return tostring(problem) end
-  return debug.traceback(tostring(problem), 2)
+  local text = debug.traceback(tostring(problem), 2)
+  local cut = text:find("\n\t[C]: in method 'call_callback'", 1, true)
+  return cut and text:sub(1, cut - 1) or text
 end
 
 --- Runs what at_exit was given, by the owner or by all of them, the newest first. What fails is told and stops nothing;

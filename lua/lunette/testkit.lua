@@ -90,7 +90,7 @@ local function highest(list)
 end
 
 -- ---- frames ----
-local methods, Frame = {}, { __name = "frame" }
+local methods, Frame = {}, { __name = "frame", __metatable = "frame" } -- everybody's, and so out of reach
 
 -- Which param is meant, for who calls a method of a frame or a call.
 local function param_number(frame, wanted)
@@ -207,7 +207,7 @@ local function add_frame(lines, number, frame)
     place_text(frame))
 end
 
-local Stack = {}
+local Stack = { __metatable = "stack" }
 Stack.__len = function(self) return #self.frames end
 Stack.__index = function(self, key)
   if is_integer(key) then return self.frames[key] end

@@ -2,6 +2,7 @@
 --- Which functions: the Lua side of a where. Globs, lists and tables are compiled by the core; functions stay functions.
 
 local core = require("lunette.core")
+local reading = require("lunette.reading")
 
 local where = {}
 
@@ -11,12 +12,16 @@ function where.compile(wanted)
   return core.where(wanted)
 end
 
---- As it was written, in quotes.
-function where.printed(wanted)
+--- As it was written, in quotes. Metamethods of a script's are not asked: this is nobody's callback.
+function where.printed(wanted, depth)
+  if type(wanted) == "userdata" then return tostring(wanted) end
   if type(wanted) ~= "table" then return '"' .. tostring(wanted) .. '"' end
-  if getmetatable(wanted) then return tostring(wanted) end
+  if reading.is_predicate(wanted) then return "predicate" end
   local parts = {}
-  for key, part in pairs(wanted) do parts[#parts + 1] = (type(key) == "string" and key .. "=" or "") .. where.printed(part) end
+  for key, part in next, wanted do
+    local text = (depth or 0) < 8 and where.printed(part, (depth or 0) + 1) or "…"
+    parts[#parts + 1] = (type(key) == "string" and key .. "=" or "") .. text
+  end
   table.sort(parts)
   return table.concat(parts, " ")
 end
@@ -36,9 +41,10 @@ function where.problem(wanted, compiled, modules, chosen)
   if not chosen then return where.complaint(where.printed(wanted), compiled, modules) end
   if type(wanted) ~= "table" then return nil end
   for _, key in ipairs({ "caller", "under" }) do
-    local outer = wanted[key] and core.where(wanted[key])
-    if outer and not matches(outer, modules) then
-      return where.complaint(key .. "=" .. where.printed(wanted[key]), outer, modules)
+    local outer = rawget(wanted, key)
+    local good, one = pcall(core.where, outer) -- it was one, but the script may have changed it since
+    if outer and good and not matches(one, modules) then
+      return where.complaint(key .. "=" .. where.printed(outer), one, modules)
     end
   end
   return nil

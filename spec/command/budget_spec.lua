@@ -88,6 +88,9 @@ local endless = {
   ["utf8.codes"] = 'while true do for _ in utf8.codes(("\u{e4}"):rep(100000)) do end end',
   ["load's reader"] = 'load(function() return " " end)',
   ["load of a long text"] = 'while true do load(("x=1 "):rep(3000000)) end',
+  ["a loop of lunette's own"] = 'pcall(lunette.bench, 1 << 60, { { name = "x" } }, { abort = print })',
+  ["a loop of lunette's own that calls C"] = 'pcall(lunette.bench, 1 << 60, { { name = "x" } }, tostring)',
+  ["a list that has no end"] = 'lunette.stack(setmetatable({}, { __index = function() return { name = "x" } end }))',
   ["a hook of its own"] = "pcall(debug.sethook, function() end, '', 1) while true do end",
   ["what lunette is given to call"] = 'lunette.on(function() while true do end end, print)',
 }
@@ -106,6 +109,59 @@ describe("--script-time", function()
   it("names the line", function()
     local result = traced('lunette.on("tick", function()\n  while true do\n  end\nend)', "--script-time", "30ms")
     assert.is_truthy(result.stderr:find("^lunette: x.lua:[23]: exceeded its script%-time of 30ms\n"), result.stderr)
+  end)
+
+  -- Each hangs, in time or in memory, in the line that is asked for.
+  local placed = {
+    ["at_exit"] = "lunette.at_exit(function()\n  %s\nend)",
+    ["at_exit, behind pcall"] = "lunette.at_exit(function()\n  pcall(function() %s end)\nend)",
+    ["a timer"] = "lunette.delay(1, function()\n  %s\nend) lunette.linger(1000)",
+    ["a timer's coroutine"] = "lunette.delay(1, function()\n  coroutine.wrap(function() %s end)()\nend) lunette.linger(1000)",
+    ["a callback of luv's"] = "lunette.uv.new_timer():start(1, 0, function()\n  %s\nend) lunette.linger(1000)",
+    ["a finalizer"] = "lunette.on('tick', function() setmetatable({}, { __gc = function()\n  %s\nend}) collectgarbage() end)",
+    ["the __tostring of an error"] =
+      "lunette.delay(1, function() error(setmetatable({}, { __tostring = function()\n  %s\nend })) end) lunette.linger(1000)",
+    ["a listener"] = "lunette.on('tick', function()\n  %s\nend)",
+  }
+  local hanging = {
+    ["time"] = { "while true do end", "its script%-time of 30ms", "--script-time", "30ms" },
+    ["time, in C alone"] = { "table.concat(setmetatable({}, { __index = rawlen }), '', 1, 1000000000000000)",
+                             "its script%-time of 30ms", "--script-time", "30ms" },
+    ["memory"] = { "local t = {} while true do t[#t + 1] = {} end", "the script%-memory of 8M", "--script-time", "30s",
+                   "--script-memory", "8M" },
+    ["memory at once"] = { "pcall(string.rep, 'x', 1 << 40)", "the script%-memory of 8M", "--script-time", "30s",
+                           "--script-memory", "8M" },
+  }
+  for where, code in pairs(placed) do
+    for what, case in pairs(hanging) do
+      it(("names the line of %s that exceeds its %s"):format(where, what), function()
+        local result = traced(code:format(case[1]), table.unpack(case, 3))
+        assert.is_truthy(result.stderr:find("lunette: [_gc: ]*x.lua:2: exceeded " .. case[2]), result.stderr)
+      end)
+    end
+  end
+
+  for what, code in pairs({
+    ["uv.sleep"] = "lunette.uv.sleep(100000)", ["uv.run"] = "lunette.uv.run()",
+    ["uv.thread_join"] = "lunette.uv.thread_join(lunette.uv.new_thread(function() require('luv').sleep(100000) end))",
+    ["thread:join"] = "lunette.uv.new_thread(function() require('luv').sleep(100000) end):join()",
+  }) do
+    it("refuses " .. what .. ", which would wait without using any time up", function()
+      local result = traced("lunette.at_exit(function()\n  " .. code .. "\nend)", "--script-time", "30ms")
+      assert.same({ 0, 0, false }, { result.status, result.signal, result.timed_out }, result.stderr)
+      assert.is_truthy(result.stderr:find("^lunette: x.lua:2: " .. what .. ": a callback that has a budget can't wait"),
+                       result.stderr)
+    end)
+  end
+
+  it("lets them wait where nothing is limited", function()
+    local result = traced([[lunette.at_exit(function()
+      lunette.uv.sleep(1)
+      lunette.uv.new_thread(function() end):join()
+      lunette.uv.new_timer():start(1, 0, function() print("struck") end)
+      print(lunette.uv.run())
+    end)]])
+    assert.equal("struck\nfalse\n", result.stderr)
   end)
 
   local elsewhere = {
@@ -191,6 +247,10 @@ describe("--script-memory", function()
       assert.is_truthy(result.stderr:find("the guest went on\nheard\t1\n", 1, true), result.stderr)
     end)
   end
+
+  it("may be as much as there is", function()
+    assert.equal("the guest went on\nheard\t5\n", traced(frame:format(""), "--script-memory", "9223372036854775807").stderr)
+  end)
 
   it("is what scripts have, not what they had", function()
     local result = traced(frame:format('for i = 1, 20 do local t = ("x"):rep(1000000 + i) end'), "--script-memory", "4M")

@@ -30,6 +30,8 @@ local refused = {
   ["require of a C module"] = { 'require("lfs")', "in the sandbox only Lua files are" },
   ["require of luv"] = { 'require("luv")', "in the sandbox only Lua files are" },
   ["require of a path"] = { 'require("../x")', "is no module's name" },
+  ["require of a path with points"] = { 'require(".etc.passwd")', "is no module's name" },
+  ["require of a path of points"] = { 'require("a..b")', "is no module's name" },
   ["require of bytecode"] = { 'require("compiled")', "attempt to load a binary chunk" },
   ["lunette.uv"] = { "lunette.uv.fs_open('x', 'r', 0)", "lunette.uv: not in the sandbox" },
   ["a session that writes a file"] = { 'lunette.session({ output = "stolen" })', "session: not in the sandbox" },
@@ -106,6 +108,34 @@ describe("a script in the sandbox", function()
                   "true\tnil\tattempt to load a text chunk (mode is '')", "function: ADDRESS", "looked" },
                 { table.unpack(lines, 1, 6) }, result.stderr)
   end)
+
+  -- What is shown when the script is no longer at work, and so in nobody's time.
+  for what, case in pairs({
+    ["a where's metamethods"] = {
+      'lunette.on(setmetatable({ "nosuch" }, { __tostring = hang, __index = hang, __pairs = hang }), print)',
+      'lunette: x.lua: where "nosuch" matches no function\n',
+    },
+    ["a where that holds itself"] = {
+      'local w = { name = "nosuch" } lunette.on(w, print) w.caller, w.name = w, w', "matches no function\n",
+    },
+    ["shares that change later"] = {
+      [[local q = { 0.5 } lunette.on('f', lunette.quantile({ value = lunette.arg(1), q = q }))
+      setmetatable(q, { __index = hang })]],
+      "calls  total  avg  p50  max  function\n    1      7    7    7    7  f\n" },
+    ["a label that changes later"] = {
+      "local r = lunette.arg(1) lunette.on('f', lunette.count({ by = r })) r.label = setmetatable({}, { __index = hang })",
+      "calls  arg 1\n    1  7\n" },
+  }) do
+    it("is not asked for " .. what .. " when that is shown", function()
+      local result = run {
+        guest = '(module (func $f (param i32)) (func (export "_start") (call $f (i32.const 7))))',
+        files = { ["x.lua"] = "local function hang() while true do end end\n" .. case[1] },
+        "run", "--sandbox", "--script-time", "30ms", "-s", "x.lua", "app.wasm",
+      }
+      assert.same({ 0, false }, { result.status, result.timed_out }, result.stderr)
+      assert.equal(case[2], result.stderr:sub(-#case[2]))
+    end)
+  end
 
   it("changes nothing in the libraries of others", function()
     local result = traced([[

@@ -125,6 +125,43 @@ describe("lunette.unload", function()
     assert.same({}, app.lunette.scripts)
   end)
 
+  for what, case in pairs({
+    ["attaching"] = 'lunette.on("inner", ("").note_heard)', ["starting"] = "lunette.delay(1000000, print)",
+  }) do
+    it("removes what a script was " .. what .. " when its memory ran out, too", function()
+      local heard, loaded = 0, 0
+      rawset(string, "note_heard", function() heard = heard + 1 end)
+      for limit = 0, 60 do
+        collectgarbage()
+        local limited = guest.open(text, { session = { script_memory = 400000 + 2997 * limit }, imports = function(session)
+          return { session.host("host", { tick = { params = { "i32" }, results = {}, function() end } }) }
+        end })
+        local session, instance = limited.lunette, limited.instance
+        local good, script = pcall(session.load,
+                                   write("greedy.lua", 'lunette.on("inner", function() while true do ' .. case .. " end end)"))
+        instance:invoke("inner", 1)
+        if good then script:unload() end
+        loaded, heard = loaded + (good and 1 or 0), 0
+        instance:invoke("inner", 2)
+        session.uv.run("nowait")
+        assert.same({ 0, false }, { heard, session.uv.loop_alive() })
+        guest.close_all()
+      end
+      rawset(string, "note_heard", nil)
+      assert.is_true(loaded > 20, loaded)
+    end)
+  end
+
+  it("closes the script's handles, whatever that has made of its lunette.uv", function()
+    local script = app.lunette.load(write("handles.lua", [[
+      local timer = lunette.uv.new_timer()
+      timer:start(1, 1, function() print("late") end)
+      lunette.uv.close, lunette.uv.is_closing = error, error]]))
+    script:unload()
+    app.lunette.linger(20)
+    assert.equal("", output())
+  end)
+
   it("lets an aggregation of the script's live on where others count into it", function()
     local shared = {}
     package.loaded["shared"] = shared
@@ -202,6 +239,31 @@ describe("lunette.reload", function()
       assert.equal("old\t1\nold exits\n", output())
     end)
   end
+
+  it("goes to where the script then stands, when others have gone meanwhile", function()
+    app.lunette.load(write("other.lua", noting), { word = "other" })
+    local script = app.lunette.load(write("main.lua", noting), { word = "old" })
+    app.lunette.load(write("third.lua", noting), { word = "third" })
+    write("main.lua", "lunette.unload('" .. folder .. "/other.lua')\n" .. noting)
+    script:reload()
+    local names = {}
+    for i, one in ipairs(app.lunette.scripts) do names[i] = one.name:match("[^/]+$") end
+    assert.same({ "main.lua", "third.lua" }, names)
+    app.lunette.scripts[2]:unload()
+    app.instance:invoke("inner", 1)
+    assert.equal("other\tat_exit\nthird\tat_exit\nold\tbefore\t1\nold\tafter\t1\nold\tat_exit\n", output())
+  end)
+
+  it("asked for by the new text itself, leaves one at work and nothing else", function()
+    local script = app.lunette.load(write("main.lua", noting))
+    write("main.lua", noting .. [[
+      lunette.state.depth = (lunette.state.depth or 0) + 1
+      if lunette.state.depth < 4 then lunette.scripts[1]:reload() end]])
+    assert.matches("has been unloaded", tostring(failure(script.reload, script)))
+    assert.equal(1, #app.lunette.scripts)
+    app.instance:invoke("inner", 1)
+    assert.equal("heard\tbefore\t1\nheard\tafter\t1\nheard\tat_exit\n", output())
+  end)
 
   it("leaves nothing behind, however often", function()
     local script = app.lunette.load(write("noting.lua", noting))

@@ -39,7 +39,7 @@ end
 function run.open(core_session, request, entries)
   local opened = sessions.adopt(core_session)
   opened:set_budget(request.script_time, request.script_memory)
-  environment.refuse_bytecode(opened)
+  environment.refuse_bytecode(opened, request.sandbox)
   opened.sandbox = request.sandbox
   opened.entries = entries
   opened.default_where = request.where
