@@ -226,7 +226,7 @@ function lunette.stack(frames) end
 ---@return lunette.stack
 function lunette.stack_of(id) end
 
---- calls before and after n times; the mean time of a round
+--- calls before and after n times; the mean time of a round, of an aggregation what it adds to a call
 ---@param n integer
 ---@param frames table[]
 ---@param listener fun(call: lunette.call, ...: any) | lunette.listener | lunette.aggregation

@@ -62,7 +62,8 @@ api.rows = {
   { "lunette.where", "string | list", "what -w gave, else \"*\": the default where of scripts" },
   { "lunette.stack", "(frames) -> stack", "a stack of the frames of a list, to test a listener without a guest" },
   { "lunette.stack_of", "(id) -> stack", "the stack that call:stack_id() gave this number" },
-  { "lunette.bench", "(n, frames, listener) -> ns", "calls before and after n times; the mean time of a round" },
+  { "lunette.bench", "(n, frames, listener) -> ns",
+    "calls before and after n times; the mean time of a round, of an aggregation what it adds to a call" },
   -- tests
   { "lunette.expect", "(condition [, message]) -> condition",
     "where the condition does not hold, as lunette.fail" },

@@ -81,18 +81,32 @@ local function with_tape(state, text, body)
   return good, problem
 end
 
+local function read_play(state, given)
+  start(state)
+  return play.read({ by_name = state.declared.by_name, frames = state.answers and {} or state.declared.frames }, given)
+end
+
+-- Enters the first function so often; each time goes on with the tape where the one before has left it.
+local function perform(state, read, tape, times)
+  local former = state.answers
+  state.answers, read.answers.at = read.answers, 1
+  local first = state.instance:table(0)[read.first.index]
+  local start_ns, end_ns = core.monotonic_ns(), nil
+  local good, problem = with_tape(state, tape, function()
+    start_ns = core.monotonic_ns()
+    for _ = 1, times do first:invoke(table.unpack(read.params, 1, #read.first.params)) end
+    end_ns = core.monotonic_ns()
+  end)
+  state.answers = former
+  return good, problem, end_ns and end_ns - start_ns
+end
+
 --- fake:call(name, param…) or fake:call{ name, param…, calls =, writes =, returns =, traps = }: the err that ended it, or nil.
 function Fake.call(self, given, ...)
   local state = kept[self]
   if type(given) == "string" then given = { given, ... } end
-  start(state)
-  local read = play.read({ by_name = state.declared.by_name, frames = state.answers and {} or state.declared.frames }, given)
-  local former = state.answers
-  state.answers, read.answers.at = read.answers, 1
-  local good, problem = with_tape(state, read.tape, function()
-    state.instance:table(0)[read.first.index]:invoke(table.unpack(read.params, 1, #read.first.params))
-  end)
-  state.answers = former
+  local read = read_play(state, given)
+  local good, problem = perform(state, read, read.tape, 1)
   if good then return nil end
   if type(problem) ~= "userdata" then error(problem, 0) end
   return problem
@@ -199,6 +213,20 @@ function Handle.__gc(self)
 end
 
 local fake = { names = { fields = fields, methods = methods } }
+
+--- A play, as a function that performs it so often and gives the ns that it took.
+function fake.player(self, given, times)
+  local state = kept[self]
+  local read = read_play(state, given)
+  local tape = read.tape:rep(times)
+  local answers = table.move(read.answers, 1, #read.answers, 1, {})
+  for _ = 2, times do table.move(answers, 1, #answers, #read.answers + 1, read.answers) end
+  return function()
+    local good, problem, ns = perform(state, read, tape, times)
+    if not good then error(problem, 0) end
+    return ns
+  end
+end
 
 --- A fake as it was declared; open_session(settings) makes its session.
 function fake.new(open_session, given)

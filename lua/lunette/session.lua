@@ -15,6 +15,7 @@ local reading = require("lunette.reading")
 local render = require("lunette.render")
 local script = require("lunette.script")
 local shapes = require("lunette.shapes")
+local stacks = require("lunette.stacks")
 local settings_of_session = require("lunette.settings")
 local testkit = require("lunette.testkit")
 local where = require("lunette.where")
@@ -87,6 +88,14 @@ function calls.multi(_, _, ...)
   return setmetatable(factories, Multi)
 end
 
+-- Stacks have numbers of each store's own.
+local function check_stacks(session, listener)
+  local spec = getmetatable(listener) == "lunette.aggregation" and core.aggregate_spec(listener)
+  if spec and spec.session ~= session:open() and stacks.place(spec) then
+    error(spec.shown .. ": what counts by stacks listens in the session that made it alone", 0)
+  end
+end
+
 -- The options that the core knows, and the compiled where.
 local function attach(session, owner, members, wanted, settings)
   local passed = {}
@@ -96,7 +105,10 @@ local function attach(session, owner, members, wanted, settings)
   end
   passed.name = passed.name or owner and owner.name
   local compiled = wanted ~= nil and where.compile(wanted) or nil
-  for _, member in ipairs(members) do member.where = compiled end
+  for _, member in ipairs(members) do
+    member.where = compiled
+    check_stacks(session, member.listener)
+  end
   local attachment = core.attach(session:open(), members, passed)
   if owner then owner:attached(attachment) end
   if session.entries then
@@ -219,16 +231,27 @@ function calls.stack_of(session, _, id)
 end
 
 function calls.stack(_, _, frames) return testkit.stack(frames) end
-function calls.bench(_, _, count, frames, listener) return testkit.bench(count, frames, listener) end
+
+-- Opens the session of a fake.
+local function opener(session)
+  return function(settings)
+    local opened = sessions.create(settings)
+    opened.folders = session.folders
+    return opened
+  end
+end
 
 --- A guest made of declarations, in a session of its own.
 function calls.fake(session, owner, given)
   check_sandbox(owner, "fake")
-  return require("lunette.fake").new(function(settings)
-    local opened = sessions.create(settings)
-    opened.folders = session.folders
-    return opened
-  end, given)
+  return require("lunette.fake").new(opener(session), given)
+end
+
+function calls.bench(session, owner, count, frames, listener)
+  return testkit.bench(count, frames, listener, function(...)
+    check_sandbox(owner, "bench")
+    return require("lunette.fake.bench").run(opener(session), ...)
+  end)
 end
 
 calls.expect, calls.fail = expectations.expect, expectations.fail

@@ -370,7 +370,8 @@ describe("R11 and the rest of the contract:", function()
     app.lunette.intercept({ "f", "d" }, { params = function(_, n) return n end, results = function(_, n) return n end })
     app.lunette.intercept({ "f", "d" }, function(call, n) return call:proceed(n) end)
     app.lunette.on({ "f", "d" }, { after = function(call) intercepted[call.intercepted] = true end })
-    for _, bits in ipairs({ 0x7f800001, -1, 0x7fc00000, 0x7fa12345, -0x400000, -0x7fffff, 0x7fffffff, 1, 0x3fc00000, 0x7f800000 }) do
+    for _, bits in ipairs({ 0x7f800001, -1, 0x7fc00000, 0x7fa12345, -0x400000, -0x7fffff, 0x7fffffff, 1, 0x3fc00000,
+      0x7f800000 }) do
       assert.equal(bits, app.instance:invoke("f_bits", bits))
       assert.equal(bits, (app.instance:invoke("host_bits", bits, 0)))
     end
