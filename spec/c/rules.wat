@@ -1,5 +1,5 @@
 ;; SPDX-License-Identifier: MIT
-;; The guest of rules.c: small functions that end in each possible way.
+;; The guest of rules.c, rules_listeners.c and others: small functions that end in each possible way.
 (module $rules
   (import "host" "plain" (func $plain (param i32) (result i32)))
   (import "host" "again" (func $again (param i32) (result i32)))

@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: MIT
 -- lunette.stack and bench: frames that say more than a name, and what is wrong with those that make no sense. (What a listener
--- gets of them is in spec/trace/rules_spec.lua.)
+-- gets of them is in spec/trace/rules_hosts_spec.lua.)
 
 local lunette = require("lunette")
 
