@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* How a handler is written: run.c has those of control, calls and tables, run_numeric.c those of numbers and memory 0.
+/* How a handler is written: run.c has those of control and calls, run_data.c those that move values, run_numeric.c those of
+ * numbers and memory 0.
  *
  * Each handler does its work and ends in one tail call of the next word's handler, so that the C stack never grows; the
  * state travels in six registers. Whatever needs the address of a local, or more than a few lines, is done by a function of
