@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* Changes in a folder, told on the script loop: what --watch stands on. A folder rather than a file, since editors replace a
- * file by renaming another. The libuv handle lies in a Lua value that is anchored as long as the session is; it keeps no
+ * file by renaming another. The libuv handle lies in a Lua value that is anchored until libuv has let go of it; it keeps no
  * loop alive. */
 #include <limits.h>
 #include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "loop.h"
 
@@ -29,7 +31,14 @@ static void on_change(uv_fs_event_t *handle, const char *name, int events, int s
   lua_settop(L, top);
 }
 
-/* (session, folder, function) -> true, or nil and why not: function(name) is called for each change */
+static void on_closed(uv_handle_t *handle) {
+  const FolderWatch *watch = handle->data;
+  session_unanchor(watch->session, watch->function);
+  session_unanchor(watch->session, watch->self);
+}
+
+/* (session, folder, function) -> handle; or nil, why not, and whether it is not there: function(name) is called for each
+ * change */
 int core_watch_folder(lua_State *L) {
   Session *session = session_check(L, 1);
   const char *folder = luaL_checkstring(L, 2);
@@ -38,26 +47,46 @@ int core_watch_folder(lua_State *L) {
   Loop *loop = loop_open(L, session);
   FolderWatch *watch = lua_newuserdatauv(L, sizeof *watch, 0);
   *watch = (FolderWatch){ .session = session };
-  watch->self = session_anchor(L, session);
+  lua_pushvalue(L, 3);
   watch->function = session_anchor(L, session);
+  lua_pushvalue(L, 4);
+  watch->self = session_anchor(L, session);
   int failure = uv_fs_event_init(&loop->uv, &watch->uv);
   watch->uv.data = watch;
-  if (!failure) {
-    uv_unref((uv_handle_t *)&watch->uv);
-    failure = uv_fs_event_start(&watch->uv, on_change, folder, 0);
-  }
+  uv_unref((uv_handle_t *)&watch->uv);
+  if (!failure) failure = uv_fs_event_start(&watch->uv, on_change, folder, 0);
+  if (failure) uv_close((uv_handle_t *)&watch->uv, on_closed);
   loop_touch(loop);
-  if (!failure) return lua_pushboolean(L, true), 1;
+  if (!failure) return 1;
   lua_pushnil(L);
   lua_pushstring(L, uv_strerror(failure));
+  lua_pushboolean(L, failure == UV_ENOENT || failure == UV_ENOTDIR);
+  return 3;
+}
+
+/* (handle of core_watch_folder) */
+int core_unwatch_folder(lua_State *L) {
+  FolderWatch *watch = lua_touserdata(L, 1);
+  if (!watch || watch->session->closed || uv_is_closing((uv_handle_t *)&watch->uv)) return 0;
+  uv_close((uv_handle_t *)&watch->uv, on_closed);
+  loop_touch(watch->session->loop);
+  return 0;
+}
+
+/* (path) -> a text that no other file has at the same time, and whether it is a regular one; or nil */
+int core_file_id(lua_State *L) {
+  struct stat info;
+  if (stat(luaL_checkstring(L, 1), &info) != 0) return lua_pushnil(L), 1;
+  lua_pushfstring(L, "%I:%I", (LUAI_UACINT)info.st_dev, (LUAI_UACINT)info.st_ino);
+  lua_pushboolean(L, S_ISREG(info.st_mode));
   return 2;
 }
 
-/* (path) -> the path without links, or nil */
-int core_real_path(lua_State *L) {
-  char *path = realpath(luaL_checkstring(L, 1), NULL);
-  if (!path) return lua_pushnil(L), 1;
-  lua_pushstring(L, path);
-  free(path);
+/* (path) -> where the link leads, or nil: it is none */
+int core_read_link(lua_State *L) {
+  char target[PATH_MAX];
+  ssize_t size = readlink(luaL_checkstring(L, 1), target, sizeof target);
+  if (size < 0) return lua_pushnil(L), 1;
+  lua_pushlstring(L, target, (size_t)size);
   return 1;
 }

@@ -39,8 +39,37 @@ local function add_loaders(env, from, own)
   env.dofile = dofile_text(env.loadfile)
 end
 
-local function module_text(name, path, env)
-  local chunk, problem = loadfile(path, "t", env)
+-- ---- modules ----
+-- Where a module of that name would lie beside the scripts: it may come.
+local function places_beside(name)
+  local list, file = {}, name:gsub("%.", "/"):gsub("%%", "%%%%")
+  for template in package.path:gmatch("[^;]+") do
+    if not template:find("^/") then list[#list + 1] = (template:gsub("%?", file)) end
+  end
+  return list
+end
+
+-- The path of the module's file; or nil and where it was looked for. --watch has to know of both.
+local function find_module(session, name)
+  local path, problem = package.searchpath(name, package.path)
+  session.required[name] = path
+  session.missing[name] = not path and places_beside(name) or nil
+  if session.watched then session.watched.note() end
+  return path, problem
+end
+
+local function load_module(session, name, path, env)
+  local file, problem = io.open(path, "rb")
+  local text, chunk
+  if file then
+    text, problem = file:read("a")
+    file:close()
+  end
+  if text then
+    text = text:gsub("^#[^\n]*", "")
+    session.module_texts[path] = text
+    chunk, problem = load(text, "@" .. path, "t", env)
+  end
   if not chunk then error(("error loading module '%s' from file '%s':\n\t%s"):format(name, path, problem), 0) end
   return chunk
 end
@@ -51,10 +80,9 @@ function environment.refuse_bytecode(session, sandbox)
   if sandbox then rawset(string, "dump", nil) end
   add_loaders(_G, { load = load, loadfile = loadfile }, _G)
   package.searchers[2] = function(name)
-    local path, problem = package.searchpath(name, package.path)
+    local path, problem = find_module(session, name)
     if not path then return problem end
-    session.required[name] = path
-    return module_text(name, path, _G), path
+    return load_module(session, name, path, _G), path
   end
 end
 
@@ -70,6 +98,14 @@ local function basis(session, api)
   return env
 end
 
+-- What require gives; that there is no such module is said of who has asked for it.
+local function required(good, ...)
+  if good then return ... end
+  local problem = ...
+  local is_missing = type(problem) == "string" and problem:find("^module '.-' not found")
+  error(problem, is_missing and 2 or 0) -- who has called `require`, in whose place this stands
+end
+
 --- All of the standard library. `owner` may be nil: whose it is.
 function environment.free(session, api, owner)
   local env = basis(session, api)
@@ -77,7 +113,7 @@ function environment.free(session, api, owner)
     if owner then owner.requires = true end
     if name == "lunette" then return api end
     if name == "luv" then return api.uv end
-    return require(name)
+    return required(pcall(require, name))
   end
   add_loaders(env, _G, env)
   return setmetatable(env, { __index = _G })
@@ -122,10 +158,9 @@ local function require_file(session, name)
   if not name:find("^[%w_%-.]+$") or ("." .. name .. "."):find("..", 1, true) then
     error(("require: \"%s\" is no module's name"):format(name), 0)
   end
-  local path, problem = package.searchpath(name, package.path)
+  local path, problem = find_module(session, name)
   if not path then error(("module '%s' not found (in the sandbox only Lua files are):%s"):format(name, problem), 0) end
-  session.required[name] = path
-  local value = module_text(name, path, environment.closed(session, session:sandbox_api()))(name, path)
+  local value = load_module(session, name, path, environment.closed(session, session:sandbox_api()))(name, path)
   session.sandboxed[name] = value == nil and true or value
   return session.sandboxed[name]
 end

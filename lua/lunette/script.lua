@@ -123,6 +123,7 @@ function script.load(session, spec)
   local owner = Owner.new(shown, path, spec)
   run(session, owner, source_of(session, spec, path), chunk_name)
   session.scripts[#session.scripts + 1] = owner
+  if session.watched then session.watched.note(path) end
   return owner
 end
 
@@ -147,9 +148,13 @@ function script.reload(session, owner)
   local path, chunk_name = locate(session, owner.spec)
   local fresh = Owner.new(owner.name, path, owner.spec)
   fresh.state = owner.state
-  run(session, fresh, source_of(session, owner.spec, path), chunk_name)
-  local good, number = pcall(number_of, session, owner) -- scripts may have come and gone meanwhile, this one, too
+  local good, problem = pcall(run, session, fresh, source_of(session, owner.spec, path), chunk_name)
   if not good then
+    owner.requires = owner.requires or fresh.requires -- so that --watch tries again when a module has changed
+    error(problem, 0)
+  end
+  local is_there, number = pcall(number_of, session, owner) -- scripts may have come and gone meanwhile, this one, too
+  if not is_there then
     session:release(fresh)
     error(number, 0)
   end

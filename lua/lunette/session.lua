@@ -546,6 +546,7 @@ end
 --- The guest has ended. Gives how many callbacks failed, of at_exit and of the loop, and what has cut the loop short. `asked`:
 -- why the end was asked for, so that nothing lingers.
 function Session:finish(asked)
+  if self.watched then self.watched.stop() end
   local failures = self:run_exits(nil)
   local ended = loop.settle(self, asked or self.stopped)
   return failures + self.core.loop_failures, ended
@@ -586,6 +587,7 @@ local function new(fresh)
   fresh.attached, fresh.attached_limit, fresh.exits, fresh.scripts, fresh.state = {}, 16, {}, {}, {}
   fresh.aggregations, fresh.lingers, fresh.failures = {}, {}, {}
   fresh.required, fresh.sandboxed = {}, {} -- modules: name → path; of the sandbox: name → value
+  fresh.missing, fresh.module_texts = {}, {} -- modules that were not found: name → paths; path → text as it was read
   local session = setmetatable(fresh, Session)
   session.api = session:api_for(nil)
   return session
