@@ -836,7 +836,7 @@ function frame:is_exact(i) end
 ---@return any ...
 function frame:params() end
 
---- the locals that its function declares, params not among them, as they are now, inside the callback
+--- the locals that its function declares, params not among them, as they are now, inside the callback; their names are from the name section, else those of the variables that they hold at this place by debug information: what the compiler keeps in memory, as it does with all without optimising, is in no local
 ---@return { index?: any, name?: any, type?: any, value?: any }[]
 function frame:locals() end
 

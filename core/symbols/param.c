@@ -7,65 +7,21 @@
 
 #include "symbols.h"
 
-enum { OP_WASM_LOCATION = 0xed, KIND_LOCAL = 0, NOWHERE = UINT32_MAX, PARAMS_MOST = 1000 };
+enum { PARAMS_MOST = 1000 };
 
-/* The local that an expression names, or NOWHERE. */
-static uint32_t expression_local(const uint8_t *bytes, uint64_t size) {
-  Bytes b = bytes_of(bytes, (size_t)size);
-  if (bytes_u8(&b) != OP_WASM_LOCATION || uleb_read(&b) != KIND_LOCAL) return NOWHERE;
-  uint64_t local = uleb_read(&b);
-  return b.failure || local >= NOWHERE ? NOWHERE : (uint32_t)local;
+/* The first place is the one at the function's start. */
+static bool take_first(void *self, const Location *location) {
+  *(uint32_t *)self = location->local;
+  return false;
 }
 
-static uint32_t block_local(Bytes *b, uint64_t size) {
-  const uint8_t *bytes = size <= bytes_left(b) ? bytes_take(b, (size_t)size) : NULL;
-  return bytes ? expression_local(bytes, size) : NOWHERE;
+static uint32_t location_local(Symbols *symbols, const Unit *unit, const Value *value) {
+  uint32_t local = NOWHERE;
+  locations_read(symbols, unit, value, take_first, &local);
+  return local;
 }
 
-/* The first place of a list before DWARF 5. */
-static uint32_t old_list_local(const Symbols *symbols, const Unit *unit, uint64_t offset) {
-  Bytes b = section_bytes(symbols, DEBUG_LOC, offset);
-  uint64_t highest = unit->address_size == 4 ? UINT32_MAX : UINT64_MAX;
-  uint64_t low = number_read(&b, unit->address_size), high = number_read(&b, unit->address_size);
-  if (low == highest) low = number_read(&b, unit->address_size), high = number_read(&b, unit->address_size);
-  if (b.failure || (!low && !high)) return NOWHERE;
-  return block_local(&b, number_read(&b, 2));
-}
-
-/* The first place of a list of DWARF 5 [7.7.3]. */
-static uint32_t list_local(const Unit *unit, Bytes *b) {
-  for (;;) {
-    switch (bytes_u8(b)) {
-      case 1: uleb_read(b); break;                               /* a base, and on */
-      case 6: number_read(b, unit->address_size); break;
-      case 2: case 3: case 4: uleb_read(b), uleb_read(b); return block_local(b, uleb_read(b));
-      case 5: return block_local(b, uleb_read(b));
-      case 7: bytes_take(b, 2u * unit->address_size); return block_local(b, uleb_read(b));
-      case 8: number_read(b, unit->address_size), uleb_read(b); return block_local(b, uleb_read(b));
-      default: return NOWHERE;
-    }
-    if (b->failure) return NOWHERE;
-  }
-}
-
-static uint32_t location_local(const Symbols *symbols, const Unit *unit, const Value *value) {
-  uint64_t offset = value->number;
-  if (value->kind == VALUE_BLOCK) return expression_local(value->bytes, value->number);
-  if (value->kind == VALUE_LIST_INDEX) {
-    Bytes table = section_bytes(symbols, DEBUG_LOCLISTS, unit->locations_base);
-    if (offset > bytes_left(&table) || !bytes_take(&table, (size_t)offset * unit->offset_size)) return NOWHERE;
-    offset = unit->locations_base + number_read(&table, unit->offset_size);
-    if (table.failure) return NOWHERE;
-  } else if (value->kind != VALUE_OFFSET && !(value->kind == VALUE_NUMBER && unit->version < 4)) {
-    return NOWHERE;
-  }
-  if (unit->version < 5) return old_list_local(symbols, unit, offset);
-  Bytes b = section_bytes(symbols, DEBUG_LOCLISTS, offset);
-  return list_local(unit, &b);
-}
-
-/* Its own name, or that of what it is a copy of. */
-static const char *entry_name(Symbols *symbols, Unit *unit, const Entry *entry) {
+const char *entry_name(Symbols *symbols, Unit *unit, const Entry *entry) {
   const char *name = value_text(symbols, unit, &entry->values[AT_NAME]);
   const Value *origin = &entry->values[AT_ORIGIN];
   Entry original;

@@ -127,6 +127,17 @@ const char *lun_definition_local_name(const lun_definition *definition, uint32_t
   return definition->module ? names_local(definition->module, definition->index, index) : NULL;
 }
 
+const char *lun_definition_local_name_at(const lun_definition *definition, uint32_t index, uint64_t code_offset) {
+  const char *name = lun_definition_local_name(definition, index);
+  if (name || definition->is_host || index < definition->type->signature.param_count) return name;
+  uint64_t start = lun_definition_offset(definition);
+  if (start == LUN_NO_OFFSET || code_offset < start || code_offset - start >= definition->body_size) return NULL;
+  Symbols *symbols;
+  Unit *unit;
+  Scope *scope = definition_scope(definition, &symbols, &unit);
+  return scope ? local_name(symbols, unit, scope, index, code_offset) : NULL;
+}
+
 const lun_definition *lun_module_function_at(const lun_module *module, uint64_t code_offset) {
   uint32_t low = module->imported_functions, high = module->function_count;
   while (low < high) {

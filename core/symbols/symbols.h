@@ -6,6 +6,7 @@
  *     module → section.c → unit.c → scope.c: functions, inlined ones → symbols.c: the door
  *                            │   → line.c:  line tables             → name.c:    the door
  *                            └── form.c: values; range.c: lists of ranges; param.c: params
+ *                                 local.c: variables; location.c: where both are
  *
  * demangle.c stands alone.
  *
@@ -72,10 +73,19 @@ typedef struct Entry {
   Value values[AT_COUNT];
 } Entry;
 
-enum { TAG_PARAM = 0x05, TAG_COMPILE_UNIT = 0x11, TAG_INLINED = 0x1d, TAG_SUBPROGRAM = 0x2e, TAG_SKELETON_UNIT = 0x4a };
+enum { TAG_PARAM = 0x05, TAG_BLOCK = 0x0b, TAG_COMPILE_UNIT = 0x11, TAG_INLINED = 0x1d, TAG_SUBPROGRAM = 0x2e, TAG_SKELETON_UNIT = 0x4a };
 
 /* ---- units ---- */
 enum { NO_SCOPE = UINT32_MAX };
+
+/* From `low` to `high` the local holds this variable; `order`: of those that share it the first counts. */
+typedef struct Variable {
+  uint32_t local, order;
+  uint64_t low, high;
+  uint32_t entry;            /* in .debug_info */
+  bool is_named;             /* the name has been looked up */
+  const char *name;
+} Variable;
 
 /* A function, or an inlined copy of one. */
 typedef struct Scope {
@@ -88,6 +98,8 @@ typedef struct Scope {
   struct Unit *decl_unit;    /* whose files decl_file counts */
   const char **params;       /* of a function, by local; NULL: not looked up */
   uint32_t param_count;
+  Variable *variables;       /* of a function, by local; NULL: not looked up */
+  size_t variable_count;
 } Scope;
 /* From `low` to the next stretch's the innermost scope is this one, or NO_SCOPE. */
 typedef struct Stretch {
@@ -198,7 +210,24 @@ bool lines_read(Symbols *symbols, Unit *unit);                       /* false: i
 const Row *row_at(const Lines *lines, uint32_t address);             /* NULL: none */
 const char *file_path(Symbols *symbols, Unit *unit, uint64_t file);  /* NULL: unknown */
 
+/* location.c */
+enum { NOWHERE = UINT32_MAX };
+typedef struct Location {
+  uint64_t low, high;        /* the code for which it holds; high UINT64_MAX: wherever nothing else does */
+  uint32_t local;            /* NOWHERE: something else than a local */
+  bool is_value;             /* what is in the local is the variable's value, nothing is made of it first */
+} Location;
+typedef bool (*LocationTake)(void *self, const Location *location);  /* false: no more */
+/* Gives the locations of a variable in order. */
+void locations_read(Symbols *symbols, const Unit *unit, const Value *value, LocationTake take, void *self);
+
+/* local.c */
+/* The name of the variable that the local holds where the function stands at the address; NULL: unknown. */
+const char *local_name(Symbols *symbols, Unit *unit, Scope *scope, uint32_t local, uint64_t address);
+
 /* param.c */
+/* The entry's own name, or that of what it is a copy of; NULL: none. */
+const char *entry_name(Symbols *symbols, Unit *unit, const Entry *entry);
 /* The name of param `index` of `count`; NULL: unknown. `scope` is a function. */
 const char *param_name(Symbols *symbols, Unit *unit, Scope *scope, uint32_t index, uint32_t count);
 

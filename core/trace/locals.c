@@ -47,7 +47,7 @@ size_t lun_frame_locals(const lun_frame *frame, lun_local *locals, size_t room) 
     uint32_t width = lun_type_slots(locals[i].type);
     for (uint32_t w = 0; w < width && where == PRESENT; w++) locals[i].value[w] = slot[w];
     slot += width;
-    locals[i].name = lun_definition_local_name(function->definition, locals[i].index);
+    locals[i].name = lun_definition_local_name_at(function->definition, locals[i].index, frame->offset);
   }
   return count;
 }

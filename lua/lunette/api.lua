@@ -307,7 +307,9 @@ api.rows = {
   { "frame:is_exact", "(i | name) -> boolean | nil", "the same of one: false where the body may have changed it" },
   { "frame:params", "() -> values", "the present values of its params, inside the callback" },
   { "frame:locals", "() -> list of {index=, name=, type=, value=}",
-    "the locals that its function declares, params not among them, as they are now, inside the callback" },
+    "the locals that its function declares, params not among them, as they are now, inside the callback; their names are from "
+      .. "the name section, else those of the variables that they hold at this place by debug information: what the compiler "
+      .. "keeps in memory, as it does with all without optimising, is in no local" },
   -- definition
   { "definition.index", "integer", "in its module; of a host function in the importing one" },
   { "definition.name", "string", "from the name section, an export, an import, or #index; demangled" },

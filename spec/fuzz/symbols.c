@@ -61,6 +61,15 @@ static void ask(const lun_module *module, uint64_t offset) {
   }
 }
 
+static void ask_locals(const lun_module *module, uint64_t offset) {
+  const lun_definition *definition = lun_module_function_at(module, offset);
+  for (uint32_t local = 0; definition && local < 6; local++) {
+    const char *name = lun_definition_local_name_at(definition, local, offset);
+    CHECK(same(lun_definition_local_name_at(definition, local, offset), name));
+    CHECK(!name || strlen(name) < SIZE_MAX);
+  }
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size) {
   uint8_t *whole = malloc(size + SECTIONS * 40 + BODIES * (BODY + 8) + 64), *at = whole;
   CHECK(whole);
@@ -76,7 +85,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size) {
   lun_store *store = fuzz_store();
   lun_module *module = NULL;
   CHECK(lun_module_create(store, whole, (size_t)(at - whole), NULL, &module, NULL) == LUN_OK);
-  for (uint64_t offset = 0; offset < BODIES * (BODY + 5) + 8; offset++) ask(module, offset);
+  for (uint64_t offset = 0; offset < BODIES * (BODY + 5) + 8; offset++) {
+    ask(module, offset);
+    ask_locals(module, offset);
+  }
   fuzz_ask_module(module);
   lun_module_destroy(module);
   lun_store_destroy(store);

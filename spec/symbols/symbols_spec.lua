@@ -188,6 +188,52 @@ describe("debug information", function()
     assert.equal(2, #module:functions({ "file:*guest.c", "!nothing" }))
   end)
 
+  -- In run(3, 2) sum comes to 41, wide is 41 * 123, and in twice doubled is 123 + 41.
+  local locals_text = [[
+__attribute__((noinline)) int leaf(int n) { __asm__ volatile("" ::: "memory"); return n * 3; }
+static inline int twice(int q) { int doubled = leaf(q) + q; return doubled * leaf(doubled); }
+int run(int count, double scale) {
+  int sum = 0;
+  for (int i = 0; i < count; i++) {
+    int step = leaf(i);
+    sum += step * (int)scale;
+    if (step & 1) { int odd = leaf(step + sum); sum ^= odd; }
+  }
+  long long wide = (long long)sum * leaf(sum);
+  return twice(sum) + (int)(wide >> 7) + leaf((int)wide);
+}
+]]
+
+  -- Which variables the locals of run hold when it calls, as "name=value" in order.
+  local function locals_seen(flags)
+    local folder <close> = files.temporary()
+    local session = guest.session()
+    local instance = session.instantiate(session.module(native.compile(folder.path, locals_text, { flags = flags })))
+    local seen, known = {}, {}
+    session.on("leaf", function(call)
+      for _, own in ipairs(call:stack()[2]:locals()) do
+        local text = own.name and ("%s=%s"):format(own.name, own.value)
+        if text and not known[text] then known[text], seen[#seen + 1] = true, text end
+      end
+    end)
+    instance:invoke("run", 3, 2)
+    return seen, instance:functions("run")[1].definition.param_names
+  end
+
+  for _, version in ipairs({ "-gdwarf-2", "-gdwarf-3", "-gdwarf-4", "-gdwarf-5" }) do
+    it("names locals by the variables that they hold at the time, inlined ones too: clang -O2 " .. version, function()
+      local seen, params = locals_seen({ "-O2", version })
+      assert.same({ "doubled=164", "wide=5043" }, seen)
+      assert.same({ "count", "scale" }, params)
+    end)
+  end
+
+  it("names no local where all variables are in memory, but params", function()
+    local seen, params = locals_seen({ "-O0" })
+    assert.same({}, seen)
+    assert.same({ "count", "scale" }, params)
+  end)
+
   it("is not missed where there is none", function()
     local module = guest.session().module(require("spec.support.wat")("(module (func $f (param i32)))"))
     local f = module:functions()[1]

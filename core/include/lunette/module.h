@@ -75,6 +75,8 @@ LUN_API const lun_signature *lun_definition_signature(const lun_definition *defi
 LUN_API const char *lun_definition_param_name(const lun_definition *definition, uint32_t index);
 /* The same of one of its locals, params counted first; of those that are no params from the name section alone. */
 LUN_API const char *lun_definition_local_name(const lun_definition *definition, uint32_t index);
+/* The same where the function stands at this code offset: debug information says there which variable a local holds. */
+LUN_API const char *lun_definition_local_name_at(const lun_definition *definition, uint32_t index, uint64_t code_offset);
 /* How many of its locals, params among them, the name section names; of a host function 0. */
 LUN_API uint32_t lun_definition_named_locals(const lun_definition *definition);
 LUN_API bool lun_definition_is_host(const lun_definition *definition);

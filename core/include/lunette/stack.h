@@ -53,7 +53,7 @@ LUN_API bool lun_frame_exact(const lun_frame *frame, uint32_t param);
 typedef struct lun_local {
   uint32_t index;             /* params are counted first */
   lun_type type;
-  const char *name;           /* or NULL */
+  const char *name;           /* or NULL; lun_definition_local_name_at the frame's offset */
   uint64_t value[2];          /* a v128 takes both */
 } lun_local;
 LUN_API size_t lun_frame_locals(const lun_frame *frame, lun_local *locals, size_t room);
