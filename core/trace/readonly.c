@@ -23,11 +23,12 @@ static Given note(const Record *record, const Slot *values) {
   Given given = { values, record->params, 0, 0, trace->given.count };
   if (values) given.value_slots = record->phase == PHASE_BEFORE ? type->param_slots : type->result_slots;
   if (record->params) given.param_slots = type->param_slots;
-  if (!vec_grow(&trace->given, (size_t)given.value_slots + given.param_slots)) return (Given){ .first = given.first };
+  size_t count = (size_t)given.value_slots + given.param_slots;
+  if (count == 0 || !vec_grow(&trace->given, count)) return (Given){ .first = given.first };
   Slot *copies = trace->given.items + given.first;
   if (given.value_slots) memcpy(copies, values, given.value_slots * sizeof(Slot));
   if (given.param_slots) memcpy(copies + given.value_slots, record->params, given.param_slots * sizeof(Slot));
-  trace->given.count += (size_t)given.value_slots + given.param_slots;
+  trace->given.count += count;
   return given;
 }
 
@@ -57,6 +58,7 @@ static void compare(const Record *record, Phase phase, bool results, const Slot 
 
 static void see_to(const Record *record, Phase phase, const Given *given) {
   Trace *trace = trace_of(record->function->store);
+  if (given->value_slots + given->param_slots == 0) return;
   const Slot *copies = trace->given.items + given->first;
   compare(record, phase, phase == PHASE_AFTER, copies, given->values, given->value_slots);
   compare(record, phase, false, copies + given->value_slots, given->params, given->param_slots);

@@ -514,7 +514,7 @@ proc_exit(rval=3) = ? (exit: 3) <T>
         (memory (export "memory") 1)
         (data (i32.const 16) "\01\00\00\00") (data (i32.const 24) "\00\e4\0b\54\02\00\00\00")
         (func (export "_start") (drop (call $poll (i32.const 0) (i32.const 64) (i32.const 1) (i32.const 128)))))]],
-      "strace", "--timeout", "100ms", "app.wasm",
+      "strace", "--timeout", "1s", "app.wasm",
     }
     assert.equal(124, result.status)
     assert.matches("^poll_oneoff%(%[{clock, monotonic, 10s}%], 0x40, 1%) = %? %(timeout[^\n]*%)\n", result.stderr)
