@@ -213,8 +213,9 @@ struct Listening {
   const Ear *ear;           /* the only one, where nothing is kept of a call for it; NULL: the hooks see to everything */
 };
 
-/* Its times are taken; the node of its stack is known; from RECORD_INTERCEPTED on what was done to it, as LUN_INTERCEPTED_…. */
-enum { RECORD_TIMED = 1, RECORD_NODE = 2, RECORD_INTERCEPTED = 16 };
+/* Its times are taken; the node of its stack is known; its one listener may jump to the run's guard, behind which the clock
+ * has to go on (trace's); from RECORD_INTERCEPTED on what was done to it, as LUN_INTERCEPTED_…. */
+enum { RECORD_TIMED = 1, RECORD_NODE = 2, RECORD_JUMPS = 4, RECORD_CLOCKED = 8, RECORD_INTERCEPTED = 16 };
 
 /* One listener's share of a call. */
 typedef struct Hearing {
@@ -280,6 +281,7 @@ typedef struct TraceHooks {
   void (*tail)(Store *store, Record *record, const Function *callee);
   void (*abort)(Store *store, Record *record, const lun_error *error);
   void (*failed)(Store *store, Record *record);   /* the one listener that a handler called has failed */
+  void (*behind)(Store *store, Record *record);   /* it was left by a jump: the rest of enter or leave */
   void (*drop)(Listening *set);                   /* its last holder is gone */
   /* Asks those who intercept the function; where the call goes on, its listeners have been told. */
   Passage (*intercept)(Store *store, Function *function, Slot *fp);
@@ -329,6 +331,7 @@ struct lun_store {
   uint32_t depth;           /* frames of instances with a max_depth */
   uint32_t pending;         /* a callback asked for the end: checked when it returns */
   uint32_t detours;         /* not 0: the hooks tell of every call (store_detours) */
+  uint8_t jumps;            /* RECORD_JUMPS: the run at hand has a guard; or 0 */
 
   Slot *stack;              /* mapped, with an unmapped page behind it */
   size_t stack_bytes;
@@ -361,6 +364,8 @@ struct lun_store {
   void *on_safepoint_self;
   lun_wait on_wait;
   void *on_wait_self;
+  lun_guard guard;          /* or NULL */
+  void *guard_self;
   int wake_fd;              /* eventfd */
 
   Type *buckets[256];
@@ -407,8 +412,9 @@ static inline bool is_special(const Word *ret, size_t first, size_t last) {
   return (uintptr_t)ret - (uintptr_t)&special_words[first] <= (last - first) * sizeof *ret;
 }
 Handler handler_of(int code);        /* of code.h's enum Code */
-/* Runs from the function's entry word until op_exit or a failure; store->outcome tells. */
-void run_code(Store *store, Function *function, Slot *fp);
+/* Goes on behind the callback of the topmost record, which was left by a jump; or ends the run there. */
+void run_behind(Store *store);
+void run_end_behind(Store *store, lun_status outcome);
 extern const Handler handler_enter_counted, handler_host_counted;  /* of instances with a max_depth */
 extern const Handler handler_translate, handler_host, handler_enter, handler_enter0, handler_enter_traced,
                      handler_enter_light, handler_enter_light_counted, handler_enter_heard, handler_enter_intercepted,

@@ -215,6 +215,39 @@ Slot *stack_end(const Store *store) {
   }
 }
 
+/* ---- in a guard, so that callbacks can jump ---- */
+typedef struct Start {
+  Store *store;
+  Function *function;
+  Handler handler;
+  Slot *fp;
+} Start;
+
+static void start_run(void *argument) {
+  const Start *start = argument;
+  Function *function = start->function;
+  start->handler(&function->entry, start->fp, function->memory->data, function->memory->bytes, start->store, 0);
+}
+
+static void continue_run(void *store) { run_behind(store); }
+
+static void run_guarded(Store *store, Function *function, Handler handler, Slot *fp) {
+  Start start = { store, function, handler, fp };
+  uint8_t outer = store->jumps;
+  store->jumps = store->guard ? RECORD_JUMPS : 0;
+  lun_guarded ended = store->guard ? store->guard(store->guard_self, start_run, &start) : LUN_GUARDED_NOT_ENTERED;
+  if (ended == LUN_GUARDED_NOT_ENTERED) {
+    store->jumps = 0;
+    start_run(&start);
+  }
+  while (ended == LUN_GUARDED_JUMPED) {
+    ended = store->guard(store->guard_self, continue_run, store);
+    if (ended == LUN_GUARDED_NOT_ENTERED) run_end_behind(store, LUN_NO_MEMORY); /* its open calls count on the guard */
+  }
+  store->jumps = outer;
+}
+
+/* ---- runs ---- */
 lun_status invoke(Function *function, const Slot *params, Slot *results, lun_entry entry, lun_error *error) {
   Store *store = function->store;
   const Type *type = function->type;
@@ -236,7 +269,7 @@ lun_status invoke(Function *function, const Slot *params, Slot *results, lun_ent
   store_detours(store);
   uint32_t depth = store->depth;
   if (store->error.kind != LUN_OK) lun_error_clear(&store->error);
-  run_code(store, function, fp);
+  run_guarded(store, function, function->entry.handler, fp);
   lun_status status = store->outcome;
   if (status != LUN_OK) run_failed(store, mark, error); /* whose callbacks are at work in this run */
   else if (type->type.result_slots) memcpy(results, base, type->type.result_slots * sizeof *base);
@@ -271,7 +304,7 @@ lun_status frame_run(Store *store, Function *function, Slot *fp, uint32_t *offse
   uint32_t depth = store->depth;
   if (store->error.kind != LUN_OK) lun_error_clear(&store->error);
   Handler own = function->kept ? function->kept : function->entry.handler;
-  own(&function->entry, fp, function->memory->data, function->memory->bytes, store, 0);
+  run_guarded(store, function, own, fp);
   lun_status status = store->outcome;
   if (status != LUN_OK) {
     *offset = offset_at(store, fp);

@@ -576,8 +576,3 @@ const Handler handler_translate = op_TRANSLATE, handler_host = op_HOST, handler_
               handler_enter_intercepted = op_ENTER_INTERCEPTED, handler_closed = op_CLOSED;
 
 Handler handler_of(int code) { return handlers[code]; }
-
-void run_code(Store *store, Function *function, Slot *fp) {
-  const Word *pc = &function->entry;
-  pc->handler(pc, fp, function->memory->data, function->memory->bytes, store, 0);
-}

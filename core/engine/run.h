@@ -4,7 +4,7 @@
  *
  * Each handler does its work and ends in one tail call of the next word's handler, so that the C stack never grows; the
  * state travels in six registers. Whatever needs the address of a local, or more than a few lines, is done by a function of
- * its own that returns. A failure is noted in the store and the handler returns, straight to run_code. No address of a local
+ * its own that returns. A failure is noted in the store and the handler returns, straight to invoke.c. No address of a local
  * is taken; results are written as full slots; after anything that may call out, memory 0 is reloaded from the instance. A
  * build check disassembles all of them. */
 #ifndef LUN_RUN_H

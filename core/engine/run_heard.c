@@ -4,6 +4,38 @@
  * in RATIONALE.md. */
 #include "run.h"
 
+#define INLINE static inline __attribute__((always_inline))
+
+/* Behind the before of the call's one listener. */
+INLINE void go_in(const Word *pc, Slot *fp, Store *store, Record *record) {
+  Function *function = (Function *)pc;
+  record->serial = 0;
+  if (UNLIKELY(record->failed)) store->hooks->failed(store, record);
+  record->phase = PHASE_NONE;
+  if (UNLIKELY(store->pending) && !run_settle_before(pc, fp, store, true)) return;
+  uint8_t *mem = function->memory->data;
+  uint64_t size = function->memory->bytes;
+  /* Detached by its own before: then the entry word holds the handler again. */
+  Handler enter = function->kept ? function->kept : pc->handler;
+  return enter(pc, fp, mem, size, store, 0);
+}
+
+/* Behind its after. */
+INLINE void go_out(Slot *fp, Store *store, uint64_t base, Record *record) {
+  record->serial = 0;
+  if (UNLIKELY(record->failed)) store->hooks->failed(store, record);
+  Listening *set = record->set;
+  if (LIKELY(set->holders > 1)) set->holders--;
+  else store->hooks->drop(set);
+  const Word *ret = record->ret;
+  record_pop(store);
+  if (UNLIKELY(store->pending) && !run_settle_after(store, record)) return;
+  const Memory *memory = ret[-1].owner->memory;
+  uint8_t *mem = memory->data;
+  uint64_t size = memory->bytes;
+  GO(ret);
+}
+
 HANDLER(ENTER_HEARD) {
   (void)mem, (void)size, (void)base;
   Function *function = (Function *)pc;
@@ -14,18 +46,10 @@ HANDLER(ENTER_HEARD) {
     return op_ENTER_TRACED(pc, fp, NULL, 0, store, 0);
   Record *record = record_open(store, function, fp, set->extra);
   if (UNLIKELY(!record)) return op_ENTER_TRACED(pc, fp, NULL, 0, store, 0);
+  record->flags = store->jumps;
   record->hearings[0] = (Hearing){ NULL, true };
-  if (LIKELY(ear->before != NULL)) {
-    listener_tell(ear->before, ear->self, record, fp - 2 - function->type->slots);
-    record->serial = 0;
-    if (UNLIKELY(record->failed)) store->hooks->failed(store, record);
-  }
-  record->phase = PHASE_NONE;
-  if (UNLIKELY(store->pending) && !run_settle_before(pc, fp, store, true)) return;
-  mem = function->memory->data, size = function->memory->bytes;
-  /* Detached by its own before: then the entry word holds the handler again. */
-  Handler enter = function->kept ? function->kept : pc->handler;
-  return enter(pc, fp, mem, size, store, 0);
+  if (LIKELY(ear->before != NULL)) listener_tell(ear->before, ear->self, record, fp - 2 - function->type->slots);
+  return go_in(pc, fp, store, record);
 }
 
 HANDLER(AFTER) {
@@ -35,18 +59,42 @@ HANDLER(AFTER) {
   if (UNLIKELY(!ear || store->detours)) return op_AFTER_TOLD(pc, fp, NULL, 0, store, base);
   record->phase = PHASE_AFTER;
   record->current = 0;
-  if (LIKELY(ear->after && record->hearings[0].heard)) {
+  if (LIKELY(ear->after && record->hearings[0].heard))
     listener_tell(ear->after, ear->self, record, (const Slot *)(uintptr_t)base);
-    record->serial = 0;
-    if (UNLIKELY(record->failed)) store->hooks->failed(store, record);
+  return go_out(fp, store, base, record);
+}
+
+/* ---- where the one listener was left by a jump, whichever way it was called ---- */
+static void see_behind(Store *store, Record *record) {
+  record->serial = 0;
+  if (record->failed) store->hooks->failed(store, record);
+  store->hooks->behind(store, record);
+}
+
+void run_behind(Store *store) {
+  Record *record = store->record;
+  see_behind(store, record);
+  const Function *function = record->function;
+  Slot *fp = record->fp;
+  if (record->phase == PHASE_BEFORE) go_in(&function->entry, fp, store, record);
+  else go_out((Slot *)(uintptr_t)fp[-2], store, of_pointer(fp - 2 - function->type->slots), record);
+}
+
+void run_end_behind(Store *store, lun_status outcome) {
+  Record *record = store->record;
+  Function *function = record->function;
+  Slot *fp = record->fp;
+  see_behind(store, record);
+  if (record->phase == PHASE_BEFORE) {
+    record->phase = PHASE_NONE;
+    store->outcome = outcome;
+    store->point = (Point){ function, fp, NULL, UINT32_MAX };
+    return;
   }
   Listening *set = record->set;
-  if (LIKELY(set->holders > 1)) set->holders--;
+  if (set->holders > 1) set->holders--;
   else store->hooks->drop(set);
-  const Word *ret = record->ret;
+  fp[-1] = of_pointer(record->ret);
   record_pop(store);
-  if (UNLIKELY(store->pending) && !run_settle_after(store, record)) return;
-  const Memory *memory = ret[-1].owner->memory;
-  mem = memory->data, size = memory->bytes;
-  GO(ret);
+  refuse(&function->entry, fp, store, outcome);
 }

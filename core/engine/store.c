@@ -179,6 +179,11 @@ void lun_store_on_safepoint(Store *store, lun_safepoint on_safepoint, void *self
   store->on_safepoint_self = self;
 }
 
+void lun_store_set_guard(Store *store, lun_guard guard, void *self) {
+  store->guard = guard;
+  store->guard_self = self;
+}
+
 /* ---- the guest's clock ---- */
 lun_stopped lun_store_clock_stop(Store *store) {
   const lun_stopped stopped = { store->timed ? clock_monotonic_ns() - store->watched_ns : 0, store->fence };

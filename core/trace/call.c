@@ -89,6 +89,14 @@ uint64_t lun_call_weight(const lun_call *call) {
 
 lun_attachment *lun_call_attachment(const lun_call *call) { return attachment_of(call); }
 
+static inline bool can_jump(const lun_call *call) { return call->kind == RECORD_CALL && (call->flags & RECORD_JUMPS) != 0; }
+bool lun_call_can_jump(const lun_call *call) { return can_jump(call); }
+
+lun_brief lun_call_brief(lun_call *call) {
+  if (UNLIKELY(!can_jump(call))) return (lun_brief){ NULL, NULL };
+  return (lun_brief){ &call->function->definition->type->signature, &call->hearings[call->current].data };
+}
+
 lun_call *lun_store_call(lun_store *store) {
   Record *record = store->record;
   if (record && record->kind == RECORD_CALL && record->phase == PHASE_INTERCEPTED) record = record->prev;

@@ -18,6 +18,8 @@ static void mute(const lun_attachment *attachment, const Choice *choice) {
 __attribute__((noinline, cold)) void dispatch_failed(Store *store, Record *record) {
   Trace *trace = trace_of(store);
   record->failed = false;
+  record->flags &= (uint8_t)~RECORD_JUMPS; /* what is told here is no event */
+  if (CHECKS_PARAMS) readonly_left(record);
   size_t from = trace->failures.count;
   while (from > 0 && trace->failures.items[from - 1].record == record) from--;
   for (size_t i = from; i < trace->failures.count; i++) {
@@ -115,6 +117,8 @@ bool dispatch_enter(Store *store, Function *function, Slot *fp) {
   if (UNLIKELY(!record)) return false;
   const Slot *params = fp - 2 - type->slots;
   Trace *trace = trace_of(store);
+  /* Where it goes on behind a jump, no others are told. */
+  if (LIKELY(set->count == 1)) record->flags = store->jumps;
   if (UNLIKELY(trace->intercepted)) {
     record->flags = (uint8_t)(trace->intercepted * RECORD_INTERCEPTED);
     trace->intercepted = 0;
@@ -204,7 +208,7 @@ void dispatch_leave(Store *store, Record *record, const Slot *results) {
 
 /* The callee is told whose place it takes, if it is listened to. */
 void dispatch_tail(Store *store, Record *record, const Function *callee) {
-  record->flags &= (uint8_t)~RECORD_NODE;
+  record->flags &= (uint8_t)~(RECORD_NODE | RECORD_JUMPS);
   record->tail = callee->definition;
   uint64_t id = record->id;
   dispatch_leave(store, record, NULL);
@@ -214,6 +218,7 @@ void dispatch_tail(Store *store, Record *record, const Function *callee) {
 void dispatch_abort(Store *store, Record *record, const lun_error *error) {
   Set *set = set_of(record);
   record->phase = PHASE_ABORT;
+  record->flags &= (uint8_t)~RECORD_JUMPS;
   for (uint32_t last = set->count; last > 0;) {
     uint32_t first = group_start(set, last);
     for (uint32_t i = first; i < last; i++) tell_abort(record, set, i, error);
@@ -233,6 +238,7 @@ const TraceHooks trace_hooks = {
   .tail = dispatch_tail,
   .abort = dispatch_abort,
   .failed = dispatch_failed,
+  .behind = times_behind,
   .drop = set_free,
   .intercept = intercept_enter,
   .intercepted = intercept_leave,

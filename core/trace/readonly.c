@@ -68,6 +68,7 @@ static void see_to(const Record *record, Phase phase, const Given *given) {
 void readonly_tell(Telling telling, void *self, Record *record, const Slot *values) {
   Phase phase = record->phase;
   Given given = note(record, values);
+  record->offset = (uint32_t)given.first;
   telling(self, record, values);
   see_to(record, phase, &given);
 }
@@ -76,4 +77,8 @@ void readonly_tell_abort(const lun_listener *listener, void *self, Record *recor
   Given given = note(record, NULL);
   listener->abort(self, record, error);
   see_to(record, PHASE_ABORT, &given);
+}
+
+void readonly_left(const Record *record) {
+  if (record->kind == RECORD_CALL && record->phase != PHASE_ABORT) trace_of(record->function->store)->given.count = record->offset;
 }

@@ -103,6 +103,7 @@ static bool enter_untold(Store *store, Function *function, Slot *fp) {
   if (!dispatch_enter(store, function, fp)) return false;
   Times *times = times_of(store->record);
   if (!times) return true;
+  store->record->flags &= (uint8_t)~RECORD_CLOCKED;
   begin_spans(store->record, times, store->fence);
   times->start = clock_monotonic_ns() - store->watched_ns;
   return true;
@@ -156,17 +157,37 @@ static __attribute__((noinline)) bool enter_others(Store *store, Function *funct
   if (!set->tells_before || set->only_counts) return enter_untold(store, function, fp);
   Stopped stopped = clock_stop(store);
   trace_of(store)->moment = stopped.moment;
+  trace_of(store)->outer_fence = stopped.fence;
   store->fence = store->last_id + 1;
+  uint8_t jumps = store->jumps;
+  if (!set->timed) store->jumps = 0; /* behind its before the clock goes on, and there is no room to say how */
   bool well = dispatch_enter(store, function, fp);
+  store->jumps = jumps;
   if (well) {
-    Times *times = times_of(store->record);
+    Record *record = store->record;
+    Times *times = times_of(record);
+    record->flags &= (uint8_t)~RECORD_CLOCKED;
     if (times) {
       times->start = stopped.guest;
-      begin_spans(store->record, times, stopped.fence);
+      begin_spans(record, times, stopped.fence);
     }
   }
   clock_go(store, &stopped);
   return well;
+}
+
+void times_behind(Store *store, Record *record) {
+  if (!(record->flags & RECORD_CLOCKED)) return;
+  record->flags &= (uint8_t)~RECORD_CLOCKED;
+  Times *times = times_of(record);
+  Stopped stopped = { .guest = times->start, .fence = times->fence };
+  if (record->phase == PHASE_BEFORE) {
+    begin_spans(record, times, stopped.fence);
+  } else {
+    stopped.guest += times->elapsed;
+    leave_fence(times);
+  }
+  clock_go(store, &stopped);
 }
 
 static bool enter(Store *store, Function *function, Slot *fp) {
@@ -176,9 +197,11 @@ static bool enter(Store *store, Function *function, Slot *fp) {
 }
 
 void times_begin(Store *store, Record *record) {
-  record->flags |= RECORD_TIMED;
+  record->flags |= RECORD_TIMED | RECORD_CLOCKED;
   Times *times = times_of(record);
   times->moment = trace_of(store)->moment;
+  times->start = times->moment - store->watched_ns;
+  times->fence = trace_of(store)->outer_fence;
   times->count = 0;
   times->crosses = false;
 }
@@ -198,8 +221,14 @@ static inline bool end_begin(Store *store, Record *record, Stopped *stopped) {
 
 static __attribute__((noinline)) void leave_others(Store *store, Record *record, const Slot *results) {
   Stopped stopped;
-  const Times *times = times_of(record);
+  Times *times = times_of(record);
   bool stops = end_begin(store, record, &stopped);
+  if (LIKELY(times && stops)) {
+    times->fence = stopped.fence;
+    record->flags |= RECORD_CLOCKED;
+  } else {
+    record->flags &= (uint8_t)~RECORD_JUMPS;
+  }
   dispatch_leave(store, record, results);
   leave_fence(times);
   if (stops) clock_go(store, &stopped);
@@ -258,6 +287,7 @@ const TraceHooks timed_hooks = {
   .tail = tail,
   .abort = abort_call,
   .failed = dispatch_failed,
+  .behind = times_behind,
   .drop = set_free,
   .intercept = intercept_enter,
   .intercepted = intercept_leave,

@@ -59,6 +59,7 @@ typedef struct Span {
 typedef struct Times {
   uint64_t moment;          /* of the event at hand, by the monotonic clock */
   uint64_t start, elapsed;  /* guest time */
+  uint64_t fence, unused;   /* the store's, outside of an event that may be left by a jump */
   uint32_t count;           /* spans */
   bool crosses;             /* one of them */
   Span spans[];
@@ -119,6 +120,7 @@ typedef struct Trace {
   uint8_t intercepted;      /* the call about to be told of was intercepted so (LUN_INTERCEPTED_…) */
   uint64_t timed;           /* attachments that ask for times */
   uint64_t moment;          /* when the before being told began */
+  uint64_t outer_fence;     /* the store's then */
 } Trace;
 
 static inline Trace *trace_of(Store *store) { return store->trace; }
@@ -148,6 +150,8 @@ bool attachment_at_work(const Store *store, const lun_attachment *attachment);
 /* ---- readonly.c ---- */
 void readonly_tell(Telling telling, void *self, Record *record, const Slot *values);
 void readonly_tell_abort(const lun_listener *listener, void *self, Record *record, const lun_error *error);
+/* The callback of that event failed, and may have been left by a jump. */
+void readonly_left(const Record *record);
 /* Every abort is called by this; see listener_tell. */
 static inline void listener_tell_abort(const lun_listener *listener, void *self, Record *record, const lun_error *error) {
   if (CHECKS_PARAMS) readonly_tell_abort(listener, self, record, error);
@@ -171,6 +175,8 @@ bool aggregate_count_whole(LightPlan *plan, const Span *span, uint64_t elapsed);
 size_t times_size(const Set *set);
 /* The call of this record, whose set asks for times, begins. */
 void times_begin(Store *store, Record *record);
+/* The rest of an event of a timed call that was left by a jump. */
+void times_behind(Store *store, Record *record);
 /* One attachment more, or less, that asks for times. */
 void times_wanted(Store *store, bool wanted);
 static inline Times *times_of(const Record *record) {

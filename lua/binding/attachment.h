@@ -6,10 +6,24 @@
 #include "objects.h"
 
 typedef struct Attachment Attachment;
+typedef struct Listener Listener;
+
+/* Around one run of guests (guard.c): the callback at work in it that can be left by a Lua error. */
+typedef struct Guard {
+  struct Guard *outer;
+  lua_State *L;              /* the session's thread */
+  int at_hand[AT_HAND_COUNT];/* whose anchor's value each of its places holds; LUA_NOREF: none */
+  bool has_old;              /* some of them hold what nobody has an anchor of any more */
+  Listener *listener;
+  CallBox *box;
+  void (*run)(void *argument);
+  void *argument;
+  bool entered;
+} Guard;
 
 /* A Lua listener, once per attachment, however many functions it listens to. */
-typedef struct Listener {
-  struct Listener *next;
+struct Listener {
+  Listener *next;
   Attachment *attachment;
   int before, after, abort;  /* anchors, or LUA_NOREF */
   int call, params, results; /* of an interceptor, likewise */
@@ -17,7 +31,7 @@ typedef struct Listener {
   bool reported;             /* its first failure has been told */
   bool muted;                /* it has failed: the engine tells it no new call */
   char *failure;             /* text and traceback of the last one, until it is told */
-} Listener;
+};
 
 /* What answers for the definitions that its where wants: a listener, or a Lua factory. */
 typedef struct Member {
@@ -54,11 +68,21 @@ struct Attachment {
   uint64_t errors, muted;    /* counted here, since a listener may fail after it has been detached */
 };
 
+/* Pushes what is anchored on a thread whose frame is the guard's. */
+void guard_fetch(Guard *guard, int anchor);
+static inline void guard_push(Guard *guard, int anchor) {
+  unsigned place = (unsigned)anchor % AT_HAND_COUNT;
+  if (__builtin_expect(guard->at_hand[place] == anchor, 1)) lua_pushvalue(guard->L, AT_HAND + (int)place);
+  else guard_fetch(guard, anchor);
+}
+
 /* ---- listener.c ---- */
 /* How the engine is told of this listener: with no after and no abort of its own it costs none. */
 const lun_listener *listener_kind(const Listener *listener);
-/* It has raised what is on top of L: text with its traceback. */
-void listener_fail(Listener *listener, lun_call *call, lua_State *L);
+/* It has raised what is on top of the session's thread: text with its traceback. */
+void listener_fail(Listener *listener, lun_call *call);
+/* The same for the callback that its guard says was at work, whose error a guard has caught. */
+void listener_jumped(struct Guard *guard, lua_State *L);
 /* The lun_attach_options.report of all attachments. */
 void listener_report(void *context, lun_attachment *handle, lun_call *call, void *self, const char *message);
 

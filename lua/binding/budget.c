@@ -463,6 +463,7 @@ int core_budget(lua_State *L) {
   int64_t memory = lua_isnoneornil(L, 3) ? 0 : size_check(L, 3, "script_memory");
   const char *own = luaL_checkstring(L, 4);
   if (!time_ns && !memory) return 0;
+  if (session->guard) return luaL_error(L, "a budget can't be set while the guest runs");
   Budget *budget = budget_open(L);
   if (time_ns && !budget->has_timer) {
     int failure = timer_open(budget, (uint64_t)time_ns);

@@ -26,6 +26,7 @@ CallBox *box_new(Session *session, BoxPool *pool) {
     lua_pop(L, 1);
     return NULL;
   }
+  box->pool = pool;
   box->next = pool->all;
   pool->all = box;
   return box;

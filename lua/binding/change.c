@@ -100,7 +100,7 @@ static void changed(void *self, lun_call *call, const void *old, const void *now
   box_end(box);
   session->context = outer;
   box_put(session, &attachment->boxes, box);
-  if (!ok) listener_fail(attachment->members[0].listener, call, L);
+  if (!ok) listener_fail(attachment->members[0].listener, call);
 }
 
 static void report(void *context, lun_attachment *handle, lun_call *call, void *self, const char *message) {

@@ -106,7 +106,7 @@ static void ask(lun_call *call, Asking *asking) {
   box_end(asking->box);
   box_put(session, &attachment->boxes, asking->box);
   session->context = outer;
-  if (status != LUA_OK) listener_fail(asking->listener, call, L);
+  if (status != LUA_OK) listener_fail(asking->listener, call);
   else if (object_to(L, -1, &error_class)) asking->outcome = error_from_host(L, session, asking->error);
   lua_settop(L, base);
 }

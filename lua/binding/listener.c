@@ -2,8 +2,9 @@
 /* The way from an event to a Lua function, and back with its error.
  *
  * This is the path that tracing from Lua spends its time on: a call object that is there already, the params as plain
- * numbers, one lua_pcall. Only what needs memory (references, vectors, err objects) goes through a second function inside
- * the lua_pcall. A call's object is kept in the engine's data slot from before to after. */
+ * numbers, one lua_call inside the run's guard, or one lua_pcall where it has none. Only what needs memory (references, vectors,
+ * err objects) goes through a second function inside a lua_pcall. A call's object is kept in the engine's data slot from before
+ * to after. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,10 +13,12 @@
 
 #define LIKELY(x) __builtin_expect(!!(x), 1)
 #define UNLIKELY(x) __builtin_expect(!!(x), 0)
+#define INLINE static inline __attribute__((always_inline))
 
-static char heard_mark; /* the data slot of a call whose before has nothing to tell Lua */
+/* The data slot of a call whose before has nothing to tell Lua. */
+#define NO_BOX ((void *)(uintptr_t)1)
 
-enum { ROOM = LUA_MINSTACK - BOTTOM - 4 }; /* values for which every thread has room */
+enum { ROOM = LUA_MINSTACK - 4 }; /* values for which every thread has room */
 
 /* ---- failures ---- */
 /* The attachment's name, where an excess has no line to tell: ": " behind it. */
@@ -29,21 +32,33 @@ static void name_of(Listener *listener, const char *text, char *name, size_t roo
   lua_pop(keeper, 2);
 }
 
+/* The guard's own frame, which a traceback shows at its end. */
+static const char guard_frame[] = "\n\t[C]: in ?";
+
+static size_t size_less(const char *text, const char *end) {
+  size_t size = strlen(text), less = strlen(end);
+  return size >= less && strcmp(text + size - less, end) == 0 ? size - less : size;
+}
+
 /* What was raised is on top of L. */
-static void fail(Listener *listener, lun_call *call, lua_State *L) {
+static void fail(Listener *listener, lun_call *call, lua_State *L, bool guarded) {
   const char *text = lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : "error in error handling", *end;
   char line[512], name[128];
-  size_t size;
+  size_t size = size_less(text, guarded ? guard_frame : ""), named;
   name_of(listener, text, name, sizeof name);
+  named = strlen(name);
   free(listener->failure);
-  listener->failure = malloc(strlen(name) + strlen(text) + 1);
-  if (listener->failure) strcat(strcpy(listener->failure, name), text);
+  listener->failure = malloc(named + size + 1);
+  if (listener->failure) {
+    memcpy(listener->failure, name, named);
+    memcpy(listener->failure + named, text, size);
+    listener->failure[named + size] = 0;
+  }
   end = strchr(text, '\n');
   size = end ? (size_t)(end - text) : strlen(text);
   if (size >= sizeof line) size = sizeof line - 1;
   memcpy(line, text, size);
   line[size] = 0;
-  lua_settop(L, BOTTOM);
   lun_call_fail(call, line);
 }
 
@@ -58,9 +73,28 @@ static void silence(Listener *listener) {
   listener->after = listener->abort = listener->results = listener->change = LUA_NOREF;
 }
 
-void listener_fail(Listener *listener, lun_call *call, lua_State *L) {
-  fail(listener, call, L);
+static __attribute__((noinline, cold)) void fail_here(Listener *listener, lun_call *call) {
+  const Session *session = listener->attachment->head.session;
+  fail(listener, call, session->L, session->guard != NULL);
+  lua_settop(session->L, BOTTOM);
+}
+
+void listener_fail(Listener *listener, lun_call *call) {
+  fail_here(listener, call);
   silence(listener);
+}
+
+static __attribute__((noinline, cold)) bool fail_far(const Session *session) {
+  const Guard *guard = session->guard;
+  fail_here(guard->listener, guard->box->call);
+  return false;
+}
+
+void listener_jumped(Guard *guard, lua_State *L) {
+  CallBox *box = guard->box;
+  fail(guard->listener, box->call, L, true);
+  box_end(box);
+  box_put(box->head.session, box->pool, box);
 }
 
 /* (text, function, attachment) */
@@ -150,8 +184,8 @@ static bool tell_guarded(lua_State *L, Telling *telling) {
   return budget_pcall(telling->session, L, 1, 0, TEXT_HANDLER) == LUA_OK;
 }
 
-/* Most values are of i32. False: one of them is no number. */
-static inline bool push_numbers(lua_State *L, const lun_type *types, uint32_t count, const uint64_t *slots) {
+/* Most values are of i32. False: one of them is no number. Not inline: its loop would take the registers of its callers. */
+static __attribute__((noinline)) bool push_numbers(lua_State *L, const lun_type *types, uint32_t count, const uint64_t *slots) {
   for (uint32_t i = 0; i < count; i++) {
     if (LIKELY(types[i] == LUN_I32)) lua_pushinteger(L, (int32_t)(uint32_t)slots[i]);
     else if (values_push_plain(L, &types[i], 1, &slots[i]) == 0) return false;
@@ -167,13 +201,38 @@ static __attribute__((noinline, cold)) bool tell_far(CallBox *box, int function,
   return tell_guarded(session->L, &telling);
 }
 
-static inline bool tell_values(lua_State *L, Session *session, int function, CallBox *box, const lun_type *types,
-                               uint32_t count, const uint64_t *slots) {
+static bool tell_values(Session *session, int function, CallBox *box, const lun_type *types, uint32_t count,
+                        const uint64_t *slots) {
+  lua_State *L = session->L;
   if (UNLIKELY(count > ROOM)) return tell_far(box, function, types, count, slots);
   lua_rawgeti(L, ANCHORS, function);
   lua_rawgeti(L, ANCHORS, box->anchor);
   if (UNLIKELY(!push_numbers(L, types, count, slots))) return tell_far(box, function, types, count, slots);
   return budget_pcall(session, L, (int)count + 1, 0, TEXT_HANDLER) == LUA_OK;
+}
+
+/* The short way, of calls that can jump: what the function raises is the guard's (listener_jumped). As little as can be lives
+ * on over the calls in it. False: it has failed in a lua_pcall of its own. */
+INLINE bool tell_quick(Listener *listener, CallBox *box, int function, const lun_type *types, uint32_t count,
+                       const uint64_t *slots) {
+  Guard *guard = box->head.session->guard;
+  lua_State *L = guard->L;
+  guard->listener = listener;
+  guard->box = box;
+  guard_push(guard, function);
+  guard_push(guard, box->anchor);
+  bool ok = true;
+  if (LIKELY(count == 1 && types[0] == LUN_I32)) {
+    lua_pushinteger(L, (int32_t)(uint32_t)slots[0]);
+    lua_call(L, 2, 0);
+  } else if (LIKELY(count == 2 && types[0] == LUN_I32 && types[1] == LUN_I32)) {
+    lua_pushinteger(L, (int32_t)(uint32_t)slots[0]);
+    lua_pushinteger(L, (int32_t)(uint32_t)slots[1]);
+    lua_call(L, 3, 0);
+  } else if (LIKELY(count == 0 || (count <= ROOM && push_numbers(L, types, count, slots)))) lua_call(L, (int)count + 1, 0);
+  else if (UNLIKELY(!tell_far(box, function, types, count, slots))) ok = fail_far(box->head.session);
+  box_end(box);
+  return ok;
 }
 
 /* False: out of memory, and said so. */
@@ -185,18 +244,17 @@ static inline bool take(Listener *listener, lun_call *call, CallBox **box) {
 }
 
 /* ---- events ---- */
-static inline __attribute__((always_inline)) bool tell_before(Listener *listener, lun_call *call, const uint64_t *params, CallBox *box) {
+static bool tell_before(Listener *listener, lun_call *call, const uint64_t *params, CallBox *box) {
   Session *session = listener->attachment->head.session;
   const lun_signature *signature = lun_definition_signature(lun_call_definition(call));
   Context outer = session->context;
-  lua_State *L = session->L;
   bool ok;
   session->context = CONTEXT_LISTENER;
   box_begin(box, call, PHASE_BEFORE, params);
-  ok = tell_values(L, session, listener->before, box, signature->params, signature->param_count, params);
+  ok = tell_values(session, listener->before, box, signature->params, signature->param_count, params);
   box_end(box);
   session->context = outer;
-  if (UNLIKELY(!ok)) fail(listener, call, L);
+  if (UNLIKELY(!ok)) fail_here(listener, call);
   return ok;
 }
 
@@ -204,21 +262,25 @@ static inline __attribute__((always_inline)) bool tell_before(Listener *listener
 static void hear_before_only(void *self, lun_call *call, const uint64_t *params) {
   Listener *listener = self;
   Attachment *attachment = listener->attachment;
+  const lun_signature *signature = lun_call_brief(call).signature;
   CallBox *box;
   attachment->calls++;
   if (!take(listener, call, &box)) return;
-  tell_before(listener, call, params, box);
+  if (LIKELY(signature)) {
+    box_begin(box, call, PHASE_BEFORE, params);
+    tell_quick(listener, box, listener->before, signature->params, signature->param_count, params);
+  } else {
+    tell_before(listener, call, params, box);
+  }
   box_put(attachment->head.session, &attachment->boxes, box);
 }
 
-static void hear_before(void *self, lun_call *call, const uint64_t *params) {
-  Listener *listener = self;
+static __attribute__((noinline)) void hear_before_slowly(Listener *listener, lun_call *call, const uint64_t *params) {
   Attachment *attachment = listener->attachment;
   void **data = lun_call_data(call);
   CallBox *box;
-  attachment->calls++;
   if (listener->before == LUA_NOREF) {
-    *data = &heard_mark;
+    *data = NO_BOX;
     return;
   }
   if (!take(listener, call, &box)) return;
@@ -226,20 +288,35 @@ static void hear_before(void *self, lun_call *call, const uint64_t *params) {
   else box_put(attachment->head.session, &attachment->boxes, box);
 }
 
+static void hear_before(void *self, lun_call *call, const uint64_t *params) {
+  Listener *listener = self;
+  Attachment *attachment = listener->attachment;
+  CallBox *box = attachment->boxes.idle;
+  lun_brief brief = lun_call_brief(call);
+  attachment->calls++;
+  if (UNLIKELY(!box || !brief.data || listener->before == LUA_NOREF)) {
+    hear_before_slowly(listener, call, params);
+    return;
+  }
+  attachment->boxes.idle = box->next_idle;
+  *brief.data = box;
+  box_begin(box, call, PHASE_BEFORE, params);
+  if (UNLIKELY(!tell_quick(listener, box, listener->before, brief.signature->params, brief.signature->param_count, params)))
+    box_put(box->head.session, box->pool, box);
+}
+
 /* The box of a call that ends; NULL: it was not heard, or memory fails. */
-static inline CallBox *box_of(Listener *listener, lun_call *call) {
+static CallBox *box_of(Listener *listener, lun_call *call) {
   void *data = *lun_call_data(call);
   CallBox *box = data;
   if (!data) return NULL;
-  if (data == &heard_mark && !take(listener, call, &box)) return NULL;
+  if (data == NO_BOX && !take(listener, call, &box)) return NULL;
   return box;
 }
 
-static void hear_after(void *self, lun_call *call, const uint64_t *results) {
-  Listener *listener = self;
+static __attribute__((noinline)) void hear_after_slowly(Listener *listener, lun_call *call, const uint64_t *results) {
   Attachment *attachment = listener->attachment;
   Session *session = attachment->head.session;
-  lua_State *L = session->L;
   Context outer = session->context;
   CallBox *box = box_of(listener, call);
   bool ok = true;
@@ -248,15 +325,25 @@ static void hear_after(void *self, lun_call *call, const uint64_t *results) {
     const lun_signature *signature = lun_definition_signature(lun_call_definition(call));
     session->context = CONTEXT_LISTENER;
     box_begin(box, call, PHASE_AFTER, results);
-    ok = tell_values(L, session, listener->after, box, signature->results, results ? signature->result_count : 0, results);
+    ok = tell_values(session, listener->after, box, signature->results, results ? signature->result_count : 0, results);
     box_end(box);
     session->context = outer;
   }
-  if (UNLIKELY(!ok)) {
-    fail(listener, call, L);
-    silence(listener);
-  }
+  if (UNLIKELY(!ok)) listener_fail(listener, call);
   box_put(session, &attachment->boxes, box);
+}
+
+static void hear_after(void *self, lun_call *call, const uint64_t *results) {
+  Listener *listener = self;
+  lun_brief brief = lun_call_brief(call);
+  if (UNLIKELY(!brief.data || (uintptr_t)*brief.data <= (uintptr_t)NO_BOX || listener->after == LUA_NOREF)) {
+    hear_after_slowly(listener, call, results);
+    return;
+  }
+  CallBox *box = *brief.data;
+  box_begin(box, call, PHASE_AFTER, results);
+  tell_quick(listener, box, listener->after, brief.signature->results, brief.signature->result_count, results);
+  box_put(box->head.session, box->pool, box);
 }
 
 static void hear_abort(void *self, lun_call *call, const lun_error *error) {
@@ -276,23 +363,20 @@ static void hear_abort(void *self, lun_call *call, const lun_error *error) {
     box_end(box);
     session->context = outer;
   }
-  if (!ok) {
-    fail(listener, call, L);
-    silence(listener);
-  }
+  if (!ok) listener_fail(listener, call);
   box_put(session, &attachment->boxes, box);
 }
 
 /* Of attachments that judge a call when it ends: nothing was told before. */
 static void hear_late_after(void *self, lun_call *call, const uint64_t *results) {
   ((Listener *)self)->attachment->calls++;
-  *lun_call_data(call) = &heard_mark;
+  *lun_call_data(call) = NO_BOX;
   hear_after(self, call, results);
 }
 
 static void hear_late_abort(void *self, lun_call *call, const lun_error *error) {
   ((Listener *)self)->attachment->calls++;
-  *lun_call_data(call) = &heard_mark;
+  *lun_call_data(call) = NO_BOX;
   hear_abort(self, call, error);
 }
 

@@ -2,7 +2,7 @@
 /* What the files of the binding share: how Lua classes are made, the session, and the calls between its files.
  *
  * Two rules hold everywhere. Whatever may raise a Lua error never runs with frames of the engine between it and the
- * lua_pcall that catches it. And every object holds its session by user value 1, so that a pointer to the Session is
+ * lua_pcall that catches it, but for callbacks that can jump to their run's guard (guard.c). And every object holds its session by user value 1, so that a pointer to the Session is
  * valid as long as the object is; the things of the store are looked at only while the session is not closed. */
 #ifndef LUNETTE_OBJECTS_H
 #define LUNETTE_OBJECTS_H
@@ -59,6 +59,7 @@ typedef struct CallBox {
   lun_call *call;            /* NULL: stale */
   const uint64_t *values;    /* what the callback was given: params or results; NULL in abort */
   struct CallBox *next_idle, *next;
+  struct BoxPool *pool;
   uint64_t serial;           /* counts the callbacks it has served */
   int anchor;
   uint8_t phase;
@@ -120,11 +121,13 @@ struct Session {
   Owned owned;               /* ring */
   struct WasiBox *wasis;
   struct Loop *loop;         /* loop.h; NULL until something needs it */
+  struct Guard *guard;       /* guard.c: around the run at hand; NULL: there is none */
   Budget *budget;            /* budget.h; NULL: callbacks may take what they like */
   unsigned budget_ticks, budget_load_ticks;
   uint64_t script_time_ns;
 };
-enum { ANCHORS = 1, TEXT_HANDLER = 2, HOST_HANDLER = 3, BOTTOM = 3 };  /* indexes on the session's threads */
+/* Indexes on the session's threads. Behind the handlers a guard's frame keeps some of what is anchored at hand. */
+enum { ANCHORS = 1, TEXT_HANDLER = 2, HOST_HANDLER = 3, AT_HAND = 4, AT_HAND_COUNT = 32, BOTTOM = 3 + AT_HAND_COUNT };
 
 void session_push(lua_State *L, Session *session);
 /* The session at `index`, open. */
@@ -185,6 +188,12 @@ lua_State *budget_suspend(Session *session);
 void budget_resume(Session *session, lua_State *running);
 /* The session closes. */
 void budget_forget(Session *session);
+
+/* ---- guards (guard.c) ---- */
+/* Forgets what is at hand under that anchor. */
+void guard_forget(Session *session, int anchor);
+/* The lun_guard of the session's store. */
+lun_guarded guard_run(void *session, void (*run)(void *argument), void *argument);
 
 /* ---- coroutine.running (running.c); all raise where memory fails ---- */
 /* Puts the one that knows of threads of ours in place of Lua's. */

@@ -52,6 +52,7 @@ int session_anchor(lua_State *L, Session *session) {
 }
 
 void session_unanchor(Session *session, int anchor) {
+  if (session->guard) guard_forget(session, anchor);
   luaL_unref(session->keeper, ANCHORS, anchor); /* sets fields that are there already: needs no memory */
 }
 
@@ -89,7 +90,9 @@ static lua_State *session_thread(lua_State *L) {
   lua_pushcfunction(L, error_text_handler);
   lua_pushvalue(L, -5);
   lua_pushcclosure(L, error_host_handler, 1);
+  luaL_checkstack(thread, BOTTOM + LUA_MINSTACK, NULL);
   lua_xmove(L, thread, 3);
+  lua_settop(thread, BOTTOM);
   running_keep(L, -1);
   luaL_ref(L, -2);
   lua_pop(L, 1);
@@ -178,6 +181,7 @@ int core_session(lua_State *L) {
   session->unsafe = lua_toboolean(L, -1);
   lua_pop(L, 2);
   if (lun_store_create(&options, &session->store, &error) != LUN_OK) return error_raise(L, session, &error);
+  lun_store_set_guard(session->store, guard_run, session);
   session->closed = false;
   return 1;
 }
@@ -189,6 +193,7 @@ void binding_adopt(lua_State *L, const binding_loan *loan) {
   running_keep(L, -1);
   lua_pop(L, 1);
   session->store = loan->store;
+  lun_store_set_guard(session->store, guard_run, session);
   session->writer = loan->writer;
   session->output = loan->output;
   session->strict = loan->strict;
@@ -264,6 +269,7 @@ void binding_release(lua_State *L, int index) {
   Session *session = object_to(L, index, &session_class);
   if (!session || session->closed) return;
   session->closed = true;
+  lun_store_set_guard(session->store, NULL, NULL);
   loop_close(session);
   budget_forget(session);
   owned_clear(session);

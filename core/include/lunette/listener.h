@@ -134,6 +134,29 @@ LUN_API lun_attachment *lun_call_attachment(const lun_call *call); /* NULL in a 
  * event has been delivered to all, the attachment's on_error acts. `message` is copied. */
 LUN_API void lun_call_fail(lun_call *call, const char *message);
 
+/* ---- callbacks that are left by a jump ---- */
+/* A callback returns, as any function does. Where errors of its own come by longjmp, as Lua's do, it would have to call
+ * setjmp each time to catch them. A *guard* spares it that: it stands around each run of guests and catches for all.
+ *
+ * The guard calls run(argument) once and says how that ended. RETURNED: it did. JUMPED: the callback of a call for which
+ * lun_call_can_jump is true was left by a jump that the guard has caught; the guard has called lun_call_fail for it, if it has
+ * failed, and the store calls the guard again to go on behind that callback. NOT_ENTERED: run was not called, for want of
+ * room; the run takes place without a guard. Nothing but such a callback may be left by a jump. Runs nest, and each has a
+ * guard of its own. Guest's thread. */
+typedef enum lun_guarded { LUN_GUARDED_RETURNED, LUN_GUARDED_JUMPED, LUN_GUARDED_NOT_ENTERED } lun_guarded;
+typedef lun_guarded (*lun_guard)(void *self, void (*run)(void *argument), void *argument);
+/* For runs that begin from now on; NULL: none. `self` must live as long as runs do. */
+LUN_API void lun_store_set_guard(lun_store *store, lun_guard guard, void *self);
+/* Whether the callback at work, a before or an after, may be left by a jump to the guard. */
+LUN_API bool lun_call_can_jump(const lun_call *call);
+/* What most such callbacks begin with, for one question: where it can jump, its definition's signature and its lun_call_data;
+ * else NULL and NULL. */
+typedef struct lun_brief {
+  const lun_signature *signature;
+  void **data;
+} lun_brief;
+LUN_API lun_brief lun_call_brief(lun_call *call);
+
 #ifdef __cplusplus
 }
 #endif

@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: MIT */
+/* The guard around runs of guests: one lua_pcall for all the callbacks of a run, which are then called by lua_call. An error
+ * in one jumps past a handler of the engine's and nothing else (lun_store_set_guard), and the run goes on behind it.
+ *
+ * On the session's thread the run stands in a frame of its own, whose bottom is laid out as the thread's is. The functions and
+ * call objects that were asked for last are at hand there, since to copy them costs less than to look them up. */
+#include "attachment.h"
+
+/* (anchors, handler, handler, guard) */
+static int run_inside(lua_State *L) {
+  Guard *guard = lua_touserdata(L, HOST_HANDLER + 1);
+  if (!lua_checkstack(L, BOTTOM + LUA_MINSTACK)) return 0;
+  lua_settop(L, HOST_HANDLER);
+  lua_settop(L, BOTTOM);
+  guard->entered = true;
+  guard->run(guard->argument);
+  return 0;
+}
+
+lun_guarded guard_run(void *self, void (*run)(void *argument), void *argument) {
+  Session *session = self;
+  lua_State *L = session->L;
+  int base = lua_gettop(L);
+  Context outer = session->context;
+  Guard guard = { .outer = session->guard, .L = L, .run = run, .argument = argument };
+  /* A budget is each callback's own: they are called one by one. */
+  if (session->closed || session->budget || !lua_checkstack(L, HOST_HANDLER + 3)) return LUN_GUARDED_NOT_ENTERED;
+  for (int i = 0; i < AT_HAND_COUNT; i++) guard.at_hand[i] = LUA_NOREF;
+  lua_pushcfunction(L, error_text_handler);
+  lua_pushcfunction(L, run_inside);
+  for (int i = ANCHORS; i <= HOST_HANDLER; i++) lua_pushvalue(session->keeper, i);
+  lua_xmove(session->keeper, L, HOST_HANDLER);
+  lua_pushlightuserdata(L, &guard);
+  session->guard = &guard;
+  session->context = CONTEXT_LISTENER; /* whoever else gets to work in the run says so */
+  int status = lua_pcall(L, HOST_HANDLER + 1, 0, base + 1);
+  session->guard = guard.outer;
+  session->context = outer;
+  if (status != LUA_OK && guard.entered) listener_jumped(&guard, L);
+  lua_settop(L, base);
+  if (!guard.entered) return LUN_GUARDED_NOT_ENTERED;
+  return status == LUA_OK ? LUN_GUARDED_RETURNED : LUN_GUARDED_JUMPED;
+}
+
+/* ---- what is at hand ---- */
+static void drop_old(Guard *guard) {
+  for (int i = 0; i < AT_HAND_COUNT; i++) {
+    if (guard->at_hand[i] != LUA_NOREF) continue;
+    lua_pushnil(guard->L);
+    lua_replace(guard->L, AT_HAND + i);
+  }
+  guard->has_old = false;
+}
+
+void guard_fetch(Guard *guard, int anchor) {
+  unsigned place = (unsigned)anchor % AT_HAND_COUNT;
+  if (guard->has_old) drop_old(guard);
+  lua_rawgeti(guard->L, ANCHORS, anchor);
+  lua_pushvalue(guard->L, -1);
+  lua_replace(guard->L, AT_HAND + (int)place);
+  guard->at_hand[place] = anchor;
+}
+
+void guard_forget(Session *session, int anchor) {
+  for (Guard *guard = session->guard; guard; guard = guard->outer) {
+    int *held = &guard->at_hand[(unsigned)anchor % AT_HAND_COUNT];
+    if (*held != anchor) continue;
+    *held = LUA_NOREF;
+    guard->has_old = true;
+  }
+}
