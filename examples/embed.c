@@ -62,26 +62,32 @@ static void *read_file(const char *path, size_t *size) {
   return bytes;
 }
 
-/* Everything between a store and its end. */
-static lun_status run(lun_store *store, const void *bytes, size_t size, lun_wasi *wasi, Counters *counters, lun_error *error) {
-  lun_module *module;
+/* An instance of the module, whose calls are counted from the first on. */
+static lun_status instantiate(lun_store *store, lun_module *module, lun_wasi *wasi, Counters *counters,
+                              lun_instance **instance, lun_error *error) {
   lun_imports *imports;
-  lun_instance *instance;
   lun_attachment *attachment;
-  lun_status status = lun_module_create(store, bytes, size, NULL, &module, error);
-  if (status != LUN_OK) return status;
   counters->room = 2 * (size_t)lun_module_function_count(module) + 64; /* imported ones are asked for as host functions, too */
   counters->items = calloc(counters->room, sizeof *counters->items);
   if (!counters->items) return lun_error_set(error, LUN_NO_MEMORY, "out of memory");
-
-  status = lun_imports_create(store, &imports, error);
+  lun_status status = lun_imports_create(store, &imports, error);
   if (status != LUN_OK) return status;
   status = lun_wasi_import(wasi, imports, error);
   if (status == LUN_OK) status = lun_store_attach(store, choose, counters, NULL, &attachment, error);
-  if (status == LUN_OK) status = lun_instance_create(store, module, imports, NULL, &instance, error);
+  if (status == LUN_OK) status = lun_instance_create(store, module, imports, NULL, instance, error);
   lun_imports_destroy(imports);
-  if (status != LUN_OK) return status;
+  return status;
+}
 
+/* Everything between a store and its end. */
+static lun_status run(lun_store *store, const void *bytes, size_t size, lun_wasi *wasi, Counters *counters, lun_error *error) {
+  lun_module *module;
+  lun_instance *instance;
+  lun_status status = lun_module_create(store, bytes, size, NULL, &module, error);
+  if (status != LUN_OK) return status;
+  status = instantiate(store, module, wasi, counters, &instance, error);
+  lun_module_destroy(module); /* this hold on it; the instance has its own */
+  if (status != LUN_OK) return status;
   lun_function *start = lun_instance_function(instance, "_start");
   if (!start) return lun_error_set(error, LUN_UNLINKABLE, "no export _start");
   return lun_function_invoke(start, NULL, NULL, error);

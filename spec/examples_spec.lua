@@ -4,6 +4,7 @@
 local command = require("spec.support.command")
 local environment = require("spec.support.lua")
 local files = require("spec.support.files")
+local native = require("spec.support.native")
 
 local folder = command.build .. "/examples/"
 if not files.exists(folder .. "sort.wasm") then
@@ -136,6 +137,24 @@ parse_sum()
     local result = command.run(folder .. "listener", { "[", folder .. "average.wasm" })
     assert.same({ 64, "" }, { result.status, result.stdout })
     assert.is_truthy(result.stderr:find("^listener: usage: "))
+  end)
+end)
+
+describe("the programs in C", function()
+  it("give back all that they take, whatever the end", function()
+    if command.sanitized then return pending("valgrind does not go with sanitizers") end
+    if not native.find("valgrind") then return pending("valgrind is not here") end
+    local function check(...)
+      local result = command.run("valgrind", { "-q", "--leak-check=full", "--error-exitcode=99", ... })
+      assert.is_nil(result.stderr:match("==%d+== [^\n]*"), result.stderr)
+      return result.status
+    end
+    assert.equal(0, check(folder .. "embed", folder .. "sort.wasm", "2", "1"))
+    assert.equal(134, check(folder .. "embed", folder .. "average.wasm"))
+    assert.equal(65, check(folder .. "embed", "README.md"))
+    assert.equal(0, check(folder .. "listener", "parse_*", folder .. "calculator.wasm", "2*3"))
+    assert.equal(134, check(folder .. "listener", "*average", folder .. "average.wasm", "/"))
+    assert.equal(65, check(folder .. "listener", "*", "README.md"))
   end)
 end)
 

@@ -58,7 +58,7 @@ bool validate_mismatch_types(Validator *v, lun_type wanted, lun_type got) {
 bool operands_grow(Validator *v, size_t extra) {
   bool none = !v->operands;
   size_t count = none ? 0 : (size_t)(v->top - v->operands), floor = none ? 0 : (size_t)(v->floor - v->operands);
-  size_t room = none ? 0 : (size_t)(v->limit - v->operands);
+  size_t room = none ? 0 : (size_t)(v->limit - v->operands), filled = room;
   if (count + extra > LIMIT_OPERANDS) {
     return validate_fail(v, "too many values on the operand stack: the limit is %d", LIMIT_OPERANDS);
   }
@@ -68,6 +68,8 @@ bool operands_grow(Validator *v, size_t extra) {
   v->top = v->operands + count;
   v->floor = v->operands + floor;
   v->limit = v->operands + room;
+  /* code_quick looks at what it then takes no heed of. */
+  for (; filled < room; filled++) v->operands[filled] = UNKNOWN;
   return true;
 }
 
@@ -258,7 +260,6 @@ lun_status bodies_validate(lun_module *module, lun_error *error) {
   Validator v = { .module = module, .error = error };
   tables_init(&v);
   bool fine = operands_grow(&v, FIRST_OPERANDS);
-  for (unsigned i = 0; fine && i < GUARD; i++) v.operands[i] = UNKNOWN;
   for (uint32_t i = module->imported_functions; fine && i < module->function_count; i++) fine = body(&v, &module->functions[i]);
   free(v.operands);
   vec_clear(&v.controls);

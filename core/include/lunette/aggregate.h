@@ -8,9 +8,9 @@
  *     … attach with a factory that gives lun_aggregate_choose's choice, and lun_aggregate_needs in its options …
  *     for (size_t i = 0; i < lun_aggregate_count(aggregate); i++) { lun_tally tally = lun_aggregate_tally(aggregate, i); … }
  *
- * It counts at before, unless it reads something that is known at the end
- * only (a result, a time): then at after, and where no result is read at abort, too. A call whose function has no such
- * argument, or that does not give the value (a result of a call that ends in a tail call), is not counted; nor is a NaN.
+ * It counts at before, unless it reads something that is known at the end only (a result, a time): then at after, and where no
+ * result is read at abort, too. A call whose function has no such argument, or that does not give the value (a result of a call
+ * that ends in a tail call), is not counted; nor is a NaN.
  *
  * Sums of whole times (LUN_SOURCE_ELAPSED) hold no moment twice: where the keys are facts of the function (its name, module,
  * instance, file), a call inside of another one under the same keys, as of a function that calls itself, adds to the count, the
