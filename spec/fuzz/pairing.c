@@ -2,9 +2,11 @@
 /* Fuzz target: the input is a recipe for a module and for all that goes on around it. The first bytes make functions that
  * call one another in each possible way and end in each possible way; the rest, read round and round, say what host functions,
  * listeners, interceptors and the safepoint do: fail, exit, call the guest, attach and detach, interrupt, stop, close the
- * instance, let calls proceed or not. The pairing checker listens to everything and must find nothing. */
+ * instance, let calls proceed or not. The pairing checker listens to everything and must find nothing; or, where a bit says so,
+ * nobody does, and listeners that are alone with a call leave by jumps to a guard. */
 #include "fuzz.h"
 
+#include <setjmp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -129,7 +131,8 @@ static void put_body(Buffer *code, Recipe *recipe, const Shape *shape, unsigned 
   end(code, start);
 }
 
-static void put_module(Buffer *code, Recipe *recipe) {
+/* Whether listeners jump. */
+static bool put_module(Buffer *code, Recipe *recipe) {
   Shape shape = { .types = { 0, 1, 2 }, .count = HOSTS + 1 + take(recipe) % FUNCTIONS_MAX };
   uint8_t flags = take(recipe);
   for (unsigned i = HOSTS; i < shape.count; i++) shape.types[i] = take(recipe) % 3;
@@ -146,6 +149,7 @@ static void put_module(Buffer *code, Recipe *recipe) {
   put(code, (uint8_t)(shape.count - HOSTS));
   for (unsigned i = HOSTS; i < shape.count; i++) put_body(code, recipe, &shape, shape.types[i]);
   end(code, start);
+  return (flags & 2) != 0;
 }
 
 /* ---- what goes on around it ---- */
@@ -157,7 +161,9 @@ typedef struct World {
   lun_instance *instances[INSTANCES];
   unsigned instance_count, nesting, actions;
   lun_attachment *extras[EXTRAS];
-  lun_pairing *pairing;
+  lun_pairing *pairing;      /* or a guard */
+  jmp_buf *guard;            /* the innermost */
+  bool jumps;                /* the listener at work is to leave so */
 } World;
 
 static uint8_t next_byte(World *world) {
@@ -294,6 +300,7 @@ static void act(World *world, lun_call *call) {
   case 11: make_instance(world); break;
   case 12: if (world->instance_count && how >= 0xe0) lun_instance_close(world->instances[how % world->instance_count]); break;
   case 13: if (call) lun_snapshot_destroy(lun_call_snapshot(call)); break;
+  case 14: world->jumps = how & 1; break;
   default: break;
   }
 }
@@ -304,15 +311,39 @@ static void check_times(const lun_call *call) {
   if (lun_call_elapsed(call, &elapsed)) CHECK(own <= elapsed);
 }
 
+static lun_guarded stand_guard(void *self, void (*run)(void *argument), void *argument) {
+  World *world = self;
+  jmp_buf here, *outer = world->guard;
+  unsigned nesting = world->nesting;
+  if (next_byte(world) == 0x55) return LUN_GUARDED_NOT_ENTERED;
+  world->guard = &here;
+  lun_guarded ended = LUN_GUARDED_JUMPED;
+  if (setjmp(here) == 0) {
+    run(argument);
+    ended = LUN_GUARDED_RETURNED;
+  }
+  world->guard = outer;
+  CHECK(world->nesting == nesting);
+  return ended;
+}
+
+static void act_and_leave(World *world, lun_call *call) {
+  world->jumps = false;
+  act(world, call);
+  bool jumps = world->jumps;
+  world->jumps = false;
+  if (jumps && lun_call_can_jump(call)) longjmp(*world->guard, 1);
+}
+
 static void hear_before(void *self, lun_call *call, const uint64_t *params) {
   (void)params;
-  act(self, call);
+  act_and_leave(self, call);
 }
 
 static void hear_after(void *self, lun_call *call, const uint64_t *results) {
   (void)results;
   check_times(call);
-  act(self, call);
+  act_and_leave(self, call);
 }
 
 static void hear_abort(void *self, lun_call *call, const lun_error *error) {
@@ -355,19 +386,21 @@ static void add_hosts(World *world) {
   add_host(world, "f2", (lun_signature){ 2, 2, two, three });
 }
 
-static void run(World *world) {
+static void run(World *world, bool guarded) {
   lun_store_on_safepoint(world->store, at_safepoint, world);
   lun_pairing_options options = { .walk_every = 7 };
-  CHECK(lun_pairing_create(world->store, &options, &world->pairing, NULL) == LUN_OK);
+  if (guarded) lun_store_set_guard(world->store, stand_guard, world);
+  else CHECK(lun_pairing_create(world->store, &options, &world->pairing, NULL) == LUN_OK);
   for (int i = 0; i < ENTRIES; i++) {
     world->actions = ACTIONS;
     fuzz_watch(world->store, RUN_MS);
     if (world->instance_count == 0 || i % 6 == 5) make_instance(world);
     enter_and_forget(world, next_byte(world));
     lun_error error = LUN_ERROR_INIT;
-    if (lun_pairing_check(world->pairing, &error) != LUN_OK) fuzz_fail(error.message, __FILE__, __LINE__);
+    if (world->pairing && lun_pairing_check(world->pairing, &error) != LUN_OK) fuzz_fail(error.message, __FILE__, __LINE__);
     fuzz_unwatch(world->store);
   }
+  if (guarded) return;
   lun_pairing_report report = lun_pairing_report_of(world->pairing);
   CHECK(report.befores == report.afters + report.aborts);
 }
@@ -378,13 +411,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size) {
   World world = { .store = fuzz_store() };
   lun_error error = LUN_ERROR_INIT;
   code.size = 0;
-  put_module(&code, &recipe);
+  bool guarded = put_module(&code, &recipe);
   if (lun_module_create(world.store, code.bytes, code.size, NULL, &world.module, &error) != LUN_OK)
     fuzz_fail(error.message, __FILE__, __LINE__);
   size_t at = recipe.at < size ? recipe.at : size;
   world.script = (Recipe){ bytes + at, size - at, 0 };
   add_hosts(&world);
-  run(&world);
+  run(&world, guarded);
   lun_pairing_destroy(world.pairing);
   lun_imports_destroy(world.imports);
   lun_module_destroy(world.module);
