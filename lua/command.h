@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The command `lunette`: what its parts share. main.c starts, options.c reads the command line, help.c prints the option
- * table, message.c speaks to the user, prompt.c asks him, run.c runs a program, guest.c opens its file, invoke.c calls one export, signals.c
+ * table, message.c speaks to the user, prompt.c asks him, connect.c does so from afar, run.c runs a program, guest.c opens its file, invoke.c calls one export, signals.c
  * is for sudden ends, state.c owns the Lua state that scripts and the commands written in Lua run in.
  *
  * All failures travel as lun_error; report_error prints one and gives the exit status of the table in status.h. */
@@ -147,27 +147,31 @@ LUN_MUST_CHECK lun_status state_add_hosts(State *state, lun_imports *imports, lu
 void state_release(State *state);
 void state_close(State *state);
 
-/* ---- the prompt's terminal (prompt.c) ---- */
+/* ---- the prompt's terminal (prompt.c, editor.c) ---- */
 typedef struct Terminal Terminal;
 struct lua_State;
 /* Opens nothing yet. NULL: out of memory. */
 Terminal *terminal_create(lun_store *store);
 void terminal_destroy(Terminal *terminal);  /* NULL is ignored */
+/* On stdin and stderr, whatever these are; or else on a terminal, so that a guest's input stays its own. Again does nothing. */
+LUN_MUST_CHECK lun_status terminal_open(Terminal *terminal, bool on_stdin, lun_error *error);
+/* What terminal_yield made way for is flushed by this before the line comes back. */
+void terminal_on_flush(Terminal *terminal, void (*flush)(void *self), void *self);
+/* Text is about to come to the terminal: the line that is being typed makes way, and comes back behind it. Of the thread that
+ * reads. NULL is ignored. */
+void terminal_yield(Terminal *terminal);
 /* Ctrl-C at the prompt: the line is given up. False: it is not reading one. Any thread. */
 bool terminal_cancel(Terminal *terminal);
-/* For lunette connect: on stdin; what comes from `socket` meanwhile is shown. */
-LUN_MUST_CHECK lun_status terminal_open_client(Terminal *terminal, int socket, lun_error *error);
-/* A line, good until the next; NULL at the end, also of the socket. */
-const char *terminal_ask(Terminal *terminal, const char *prompt, size_t *size);
-void terminal_show(const Terminal *terminal, const char *text, size_t size);
 /* Whether somebody is typing. Any thread. */
 bool terminal_is_reading(const Terminal *terminal);
-/* Pushes { read, write, remember, complete }; opened at the first use. May raise. */
-void terminal_push(struct lua_State *L, Terminal *terminal, bool is_repl);
+/* Pushes { read, write, remember, interactive, columns, complete }; opened at the first use. May raise. */
+void terminal_push(struct lua_State *L, Terminal *terminal, bool on_stdin);
 
-/* ---- the socket of run --listen and lunette connect (listen.c) ---- */
+/* ---- the socket of run --listen (listen.c) and lunette connect (connect.c) ---- */
 /* A listening descriptor, or -1 and the error. */
 int socket_listen(const char *path, lun_error *error);
+/* A connected one, likewise. */
+int socket_connect(const char *path, lun_error *error);
 int connect_command(const char *path);
 
 /* ---- run (run.c, signals.c) ---- */

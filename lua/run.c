@@ -40,6 +40,7 @@ typedef struct Run {
   _Atomic int signal_number;  /* the first that asked for the end */
   atomic_bool expired;        /* the deadline has passed */
   _Atomic bool pause_asked;   /* Ctrl-C in repl, until the guest stands still */
+  bool pause_told;            /* the writer's: that it does not has been said */
   atomic_bool unread;         /* nobody reads the trace any more */
   _Atomic Phase phase;
   Phase grace_phase;          /* the writer's: in which phase it counts … */
@@ -54,6 +55,7 @@ static void on_signal(void *self, int number, unsigned count) {
   if (number == SIGINT && terminal_cancel(run->terminal)) return;
   if (number == SIGINT && run->options->is_repl) {
     if (!atomic_exchange(&run->pause_asked, true)) {
+      run->pause_told = false;
       lun_store_poke(run->store);
       return;
     }
@@ -100,6 +102,11 @@ static void on_grace(void *self, bool blocked) {
   int exit_status;
   if (phase != run->grace_phase) run->graces = 0;
   run->grace_phase = phase;
+  if (phase == PHASE_RUNNING && atomic_load(&run->pause_asked) && !run->pause_told) {
+    run->pause_told = true;
+    if (isatty(STDERR_FILENO) && write(STDERR_FILENO, "\n", 1) < 0) return; /* behind the key that the terminal shows */
+    message("a script or a host function does not return; Ctrl-C once more quits");
+  }
   const char *why = why_ended(run, &exit_status);
   if (!why || phase == PHASE_OVER || blocked || terminal_is_reading(run->terminal)) return;
   if (++run->graces < (phase == PHASE_RUNNING ? GRACES_RUNNING : GRACES_FINISHING)) return;
@@ -111,7 +118,19 @@ static void on_grace(void *self, bool blocked) {
 
 static void before_guest_writes(void *self, int fd) {
   Run *run = self;
+  if (fd == 1 || fd == 2) terminal_yield(run->terminal);
   if (run->output && (fd == 1 || fd == 2) && run->shares_file[fd]) lun_output_flush(run->output);
+}
+
+/* From the binding: a script's text is about to go to the output. */
+static void before_output(void *self) {
+  Run *run = self;
+  if (run->shares_file[2]) terminal_yield(run->terminal);
+}
+
+static void flush_output(void *self) {
+  Run *run = self;
+  if (run->output) lun_output_flush(run->output);
 }
 
 /* From the binding: a listener failed, a where matches nothing. */
@@ -206,7 +225,7 @@ static lun_status open_wasi(Run *run) {
   lun_wasi_options wasi = {
     .args = args, .arg_count = count, .env = options->env, .env_count = options->env_count, .dirs = options->dirs,
     .dir_count = options->dir_count, .stdio = { run->stdin_fd < 0 ? 0 : run->stdin_fd, 1, 2 },
-    .before_write = options->script_count ? before_guest_writes : NULL, .self = run,
+    .before_write = options->script_count || options->is_repl ? before_guest_writes : NULL, .self = run,
     .inherit_env = options->inherit_env, .deterministic = options->deterministic,
   };
   if (status == LUN_OK) status = create_wasi(run, &wasi);
@@ -239,13 +258,14 @@ static lun_status open_output(Run *run) {
 static int load_scripts(Run *run) {
   binding_loan loan = {
     .store = run->store, .writer = run->writer, .output = run->output, .strict = run->options->strict,
-    .unsafe = run->options->unsafe, .message = on_message, .self = run, .pause_asked = &run->pause_asked,
+    .unsafe = run->options->unsafe, .message = on_message, .before_output = before_output, .self = run, .pause_asked = &run->pause_asked,
   };
   run->terminal = terminal_create(run->store);
   if (!run->terminal) {
     (void)lun_error_set(&run->error, LUN_NO_MEMORY, "out of memory");
     return 0;
   }
+  terminal_on_flush(run->terminal, flush_output, run);
   Request request = { .options = run->options, .module = run->module, .terminal = run->terminal };
   if (run->options->listen_path) {
     int fd = socket_listen(run->options->listen_path, &run->error);

@@ -37,12 +37,13 @@ static lun_status visit(Store *store, const Point *at) {
   }
   uint64_t tail_of = store->tail_of;
   const lun_stopped stopped = lun_store_clock_stop(store);
+  bool nested = store->at_safepoint;
   lun_error error;
   error_start(&error);
   store->tail_of = 0;
   store->at_safepoint = true;
   lun_status status = store->on_safepoint(store->on_safepoint_self, &error);
-  store->at_safepoint = false;
+  store->at_safepoint = nested;
   store->tail_of = tail_of;
   lun_store_clock_go(store, &stopped);
   if (at) record_pop(store);
@@ -72,7 +73,8 @@ lun_status safepoint(Store *store, const Point *at) {
   if (flags & FLAG_INTERRUPT) return lun_error_set(&store->error, LUN_INTERRUPTED, "interrupted");
   if (flags & FLAG_EXPIRE) return lun_error_set(&store->error, LUN_TIMEOUT, "the deadline has passed");
   if (flags & FLAG_CLOSE) return lun_error_set(&store->error, LUN_EXIT, "the instance was closed");
-  if (!(flags & FLAG_POKE) || !store->on_safepoint || store->at_safepoint) return LUN_OK;
+  /* While the callback is at work the guest gives it no other visit; its own waiting does. */
+  if (!(flags & FLAG_POKE) || !store->on_safepoint || (store->at_safepoint && at)) return LUN_OK;
   lun_status status = visit(store, at);
   /* What the visit itself has asked for, or another thread meanwhile. */
   if (status == LUN_OK && atomic_load(&store->flags) & ~(uint32_t)FLAG_POKE) return safepoint(store, at);

@@ -43,6 +43,7 @@ typedef struct binding_loan {
   /* Told each message about a listener that failed, a where that matches nothing …: lines without "lunette: " and without
    * a newline at the end. NULL: to stderr, after what the output holds. */
   void (*message)(void *self, const char *text, size_t size);
+  void (*before_output)(void *self);  /* text is about to be put into the output; may be NULL */
   void *self;
   /* Set by any thread, which then pokes the store: at the next safepoint what Lua gave to session:on_pause is called, and this
    * is false again. May be NULL. */

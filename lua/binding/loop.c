@@ -129,6 +129,15 @@ int session_on_pause(lua_State *L) {
   return 0;
 }
 
+/* session:ask_pause(): as whoever sets pause_asked does */
+int session_ask_pause(lua_State *L) {
+  Session *session = session_check(L, 1);
+  if (!session->pause_asked) return 0;
+  atomic_store(session->pause_asked, true);
+  lun_store_poke(session->store);
+  return 0;
+}
+
 static lun_status on_safepoint(void *self, lun_error *error) {
   Loop *loop = self;
   lun_status status = LUN_OK;

@@ -47,6 +47,7 @@ int session_run_loop(lua_State *L);
 int session_stop_loop(lua_State *L);
 int session_settle_loop(lua_State *L);
 int session_on_pause(lua_State *L);
+int session_ask_pause(lua_State *L);
 int session_loop_has_work(lua_State *L);
 
 /* ---- luv (luv.c) ---- */

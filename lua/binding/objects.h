@@ -94,7 +94,8 @@ struct Session {
   lun_output *output;
   bool is_loan, closed, strict, unsafe, writer_failed;
   void (*message)(void *self, const char *text, size_t size);
-  void *message_self;
+  void (*before_output)(void *self); /* of a loan: may be NULL */
+  void *message_self;        /* of both */
   _Atomic bool *pause_asked; /* of a loan: may be NULL */
   int pause_function;        /* anchor, or LUA_NOREF */
   int park_fd;               /* eventfd + 1, or 0 (park.c) */

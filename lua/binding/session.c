@@ -199,6 +199,7 @@ void binding_adopt(lua_State *L, const binding_loan *loan) {
   session->strict = loan->strict;
   session->unsafe = loan->unsafe;
   session->message = loan->message;
+  session->before_output = loan->before_output;
   session->message_self = loan->self;
   session->pause_asked = loan->pause_asked;
   session->closed = false;
@@ -380,6 +381,7 @@ bool session_write(Session *session, const void *bytes, size_t size, lun_error *
     session->writer_failed = true;
     return session->is_loan && !session->output; /* a loan without output: dropped */
   }
+  if (session->before_output) session->before_output(session->message_self);
   if (lun_output_write(session->output, bytes, size)) return true;
   lun_error_set(error, LUN_IO, "%s", strerror(lun_output_errno(session->output)));
   return false;
@@ -512,7 +514,7 @@ static const luaL_Reg methods[] = {
   { "loop_has_work", session_loop_has_work }, { "call", call_of_session },
   { "call_load", session_call_load }, { "call_callback", session_call_callback },
   { "without_budget", session_without_budget },
-  { "on_pause", session_on_pause }, { "park", session_park }, { "unpark", session_unpark }, { NULL, NULL },
+  { "on_pause", session_on_pause }, { "ask_pause", session_ask_pause }, { "park", session_park }, { "unpark", session_unpark }, { NULL, NULL },
 };
 static const luaL_Reg metamethods[] = {
   { "__gc", session_gc }, { "__close", session_close }, { "__tostring", session_tostring }, { NULL, NULL },

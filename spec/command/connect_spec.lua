@@ -77,7 +77,7 @@ local function dialogue(lines)
   return result
 end
 
-local welcome = "lunette 0.1.0, connected. help shows the commands, quit leaves; the guest goes on\n"
+local welcome = "lunette 0.1.0, connected: help shows the commands, quit leaves\n"
 
 describe("lunette connect", function()
   it("serves Lua and commands while the guest runs, and leaves it running", function()
@@ -161,7 +161,7 @@ lunette.onn: no such field; did you mean 'on'?
     serve('lunette.on("tick", function(call, n) if n == 3 then print("pausing") lunette.pause() end end)')
     server.shows("pausing")
     dialogue({
-      "expect lunette> ", "expect paused in tick", "send call:param(1)\\n", "expect 3", "send lunette.stop(9)\\n",
+      "expect paused in tick", "send call:param(1)\\n", "expect 3", "send lunette.stop(9)\\n",
       "send continue\\n", "eof",
     })
     assert.equal(9, server.wait())
@@ -170,7 +170,7 @@ lunette.onn: no such field; did you mean 'on'?
   it("asks also when a timer pauses: at the next call", function()
     serve('lunette.delay(1, function() print("pausing") lunette.pause() end)')
     server.shows("pausing")
-    dialogue({ "expect lunette> ", "expect paused in ", "send lunette.stop(9)\\n", "send continue\\n", "eof" })
+    dialogue({ "expect paused in ", "send lunette.stop(9)\\n", "send continue\\n", "eof" })
     assert.equal(9, server.wait())
   end)
 

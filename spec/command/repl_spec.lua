@@ -100,7 +100,7 @@ leaf(n=1)
 leaf returned 8
 leaf(n=100)
 leaf returned 107
-finish: this is not the beginning of a call that step, advance or a breakpoint has stopped at
+finish needs a stop at a call: by step, advance or a breakpoint
 ]], said)
   end)
 
@@ -156,7 +156,7 @@ lunette.onn: no such field; did you mean 'on'?
 12
   0x10  104
   #2  middle  (n: i32, x: f64) -> i32
-nil
+unknown: no such command or variable
 ]], said)
   end)
 
@@ -223,14 +223,14 @@ the guest has ended
     local said = dialogue({ "mem", "mem 16 1 u23", "up two", "delete 9", "unload x", "advance", "trace maybe",
       "breakpoint leaf n >", "quit" })
     assert.equal([[
-an address must be a whole number, not nil
+mem wants more: mem ADDR [N] [TYPE]
 mem: no such type: u23; did you mean u32?
 up must be a whole number, not "two"
 there is no breakpoint 9
 unload: no script "x" is loaded
-advance: a where expected, say "parse_*"
+advance wants more: advance WHERE
 trace on, or trace off
-breakpoint: condition:1: unexpected symbol near <eof>
+breakpoint: condition n >: unexpected symbol near <eof>
 ]], said)
   end)
 end)

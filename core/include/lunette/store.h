@@ -74,7 +74,7 @@ LUN_API void lun_store_resume(lun_store *store);
 /* Raises the safepoint flag: at the next safepoint `safepoint` (see below) runs. Any thread; async-signal-safe. */
 LUN_API void lun_store_poke(lun_store *store);
 /* Called on the guest's thread at a safepoint after a poke; what it returns other than LUN_OK ends the run with
- * that kind. */
+ * that kind. While it is at work it is called again from lun_store_wait alone, so that one who waits there can be poked. */
 typedef lun_status (*lun_safepoint)(void *self, lun_error *error);
 LUN_API void lun_store_on_safepoint(lun_store *store, lun_safepoint safepoint, void *self);
 

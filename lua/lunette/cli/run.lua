@@ -92,7 +92,9 @@ local QUIT = 256 -- to the command: the prompt was left
 --- `lunette repl`: the prompt before the guest runs.
 function run.prompt()
   local prompt = session:prompt()
-  session.core:on_pause(function(call) prompt:pause("paused in " .. call.name, call) end)
+  session.core:on_pause(function(call)
+    if not session.server or not require("lunette.repl.server").take_pause(session.server, call) then prompt:interrupt(call) end
+  end)
   prompt:welcome()
   return prompt.left and QUIT or nil
 end

@@ -14,6 +14,21 @@ function text.width(name) return utf8.len(name) or #name end
 --- Filled up with blanks to `width` columns.
 function text.pad(name, width) return name .. (" "):rep(width - text.width(name)) end
 
+--- Lines that are wider than `columns` broken between words; what follows is indented as they are.
+function text.wrap(lines, columns)
+  return (lines:gsub("[^\n]+", function(line)
+    local indent, kept = line:match("^ *"), {}
+    while text.width(line) > columns do
+      local at = columns + 1 -- a byte is a column at most
+      while at > #indent + 1 and line:sub(at, at) ~= " " do at = at - 1 end
+      if at <= #indent + 1 then break end
+      kept[#kept + 1], line = line:sub(1, at - 1), indent .. line:sub(at + 1)
+    end
+    kept[#kept + 1] = line
+    return table.concat(kept, "\n")
+  end))
+end
+
 --- "(a: i32, i64) -> f64" of a definition.
 function text.signature(definition)
   local params = {}

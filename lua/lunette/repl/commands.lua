@@ -11,6 +11,10 @@ local commands = {}
 
 local SHOWN = 100 -- lines of a list
 
+--- Lua's own words.
+commands.keywords = { "and", "break", "do", "else", "elseif", "end", "false", "for", "function", "goto", "if", "in", "local",
+  "nil", "not", "or", "repeat", "return", "then", "true", "until", "while" }
+
 local function module_of(prompt)
   local guest = prompt.session.guest
   return guest and guest.module or prompt.module
@@ -266,11 +270,27 @@ for _, name in ipairs({ "load", "unload", "reload" }) do
 end
 
 -- ---- help, the end ----
+-- One line for those that belong together.
+local together = { up = "up|down [N]", down = false, load = "load|unload|reload SCRIPT", unload = false, reload = false }
+local short = {
+  up = "chooses the caller's frame, the callee's", tables = "the guest's tables; elements of one",
+  mem = "N bytes of memory, or values: u8 i32 f64 …", load = "as the functions of lunette",
+  advance = "runs to the next call that matches", finish = "runs to the end of this call",
+  breakpoint = "stops at calls that match, or lists them", functions = "the functions that match",
+  help = "this, or more of a name", bt = "the stack, top first, with arguments",
+}
+
 local function overview(prompt)
   local lines = {}
-  for i, row in ipairs(rows) do lines[i] = { (row.name .. " " .. row.usage), row.help } end
+  for _, row in ipairs(rows) do
+    local usage = together[row.name]
+    if usage ~= false then
+      lines[#lines + 1] = { usage or row.name .. " " .. row.usage, short[row.name] or row.help }
+    end
+  end
   columns(prompt, lines)
-  prompt:say("Anything else is Lua, in which lunette, call, guest, memory and on are known; help NAME explains lunette.NAME.")
+  prompt:say("Anything else is Lua, which knows lunette, call, guest, memory and on.")
+  prompt:say("help NAME tells more of a command, and explains lunette.NAME")
 end
 
 command("help", "[NAME]", "this; or what a command or a name of the API does", function(prompt, name)
@@ -278,7 +298,7 @@ command("help", "[NAME]", "this; or what a command or a name of the API does", f
   local row = by_name[name]
   if row then return prompt:say("%s %s\n    %s", row.name, row.usage, row.help) end
   local found = api.help(tostring(name))
-  if found then return prompt:say("%s", found) end
+  if found then return prompt:say("%s", text.wrap(found, prompt.terminal.columns())) end
   local nearest = core.nearest(tostring(name), api.names())
   error(("there is no help on %s%s"):format(values.show(name), nearest and "; did you mean " .. nearest .. "?" or ""), 0)
 end)
@@ -314,6 +334,23 @@ local function words(line)
   end
   list.n = n
   return list
+end
+
+local keyword = {}
+for _, name in ipairs(commands.keywords) do keyword[name] = true end
+
+--- Whether a line that begins so is Lua: not `break`, by which a breakpoint is meant.
+function commands.is_keyword(name) return keyword[name] and name ~= "break" end
+
+--- The commands, in words, that somebody may have meant by the name; or nil.
+function commands.nearest(name)
+  local close = {}
+  for _, row in ipairs(rows) do
+    if row.name:sub(1, #name) == name then close[#close + 1] = "'" .. row.name .. "'" end
+  end
+  if #close > 0 and #close <= 3 then return table.concat(close, " or ") end
+  local nearest = core.nearest(name, commands.names())
+  return nearest and "'" .. nearest .. "'"
 end
 
 --- A command and its words, where the line is one and not Lua: a command's name at its end or before a blank and no operator.

@@ -13,14 +13,15 @@ local values = require("lunette.repl.values")
 local Prompt = {}
 Prompt.__index = Prompt
 
---- terminal: { read(prompt) → line or nil, write(text), remember(line), complete(function), interactive }.
+--- terminal: { read(prompt) → line, false (given up) or nil (the end), write(text), remember(line), interactive(),
+-- columns(), complete(function) }.
 function Prompt.new(session, terminal)
   local self = setmetatable({ session = session, terminal = terminal, frame = 1 }, Prompt)
   self.owner = Owner.new("prompt", nil, {})
   self.api = session:api_for(self.owner)
   self.stops = stops.new(self)
   self.env = self:environment()
-  terminal.complete(function(text) return completion.candidates(self, text) end)
+  terminal.complete(function(text) return completion.lines(self, text) end)
   return self
 end
 
@@ -37,6 +38,7 @@ function Prompt:environment()
     memory = function() return self:memory() end,
   }
   local env = environment.free(self.session, self.api)
+  self.known = live
   function env.print(...)
     local parts = table.pack(...)
     for i = 1, parts.n do parts[i] = tostring(parts[i]) end
@@ -93,28 +95,60 @@ function Prompt:compile(text)
   return nil, (problem:find("<eof>$") or as_value:find("<eof>$")) and "more" or explain(problem)
 end
 
-function Prompt:run_lua(text)
+-- The same of a text that goes on over lines, and the whole of it. False: it was given up.
+function Prompt:read_chunk(text)
   local chunk, problem = self:compile(text)
   while not chunk and problem == "more" do
     local line = self.terminal.read("... ")
-    if not line then break end
+    if line == false then return false, nil, text end
+    if not line then return nil, "the last chunk has no end", text end
     text = text .. "\n" .. line
     chunk, problem = self:compile(text)
   end
-  if not chunk then
-    self:say("%s", problem == "more" and "the last chunk has no end" or problem)
-    return
+  return chunk, problem, text
+end
+
+function Prompt:run_lua(line)
+  local problem = self:mistaken(line)
+  if problem then
+    self.terminal.remember(line)
+    return self:say("%s", problem)
   end
+  local chunk, text
+  chunk, problem, text = self:read_chunk(line)
   self.terminal.remember(text)
+  if chunk == false then return end
+  if not chunk then return self:say("%s", problem) end
   local results = table.pack(xpcall(chunk, explain))
   if not results[1] then self:say("%s", results[2])
   elseif results.n > 1 then self:say("%s", shown(table.unpack(results, 2, results.n))) end
+end
+
+-- What is wrong with a line that is neither a command nor Lua, but was meant as a command; else nil.
+function Prompt:mistaken(line)
+  local name, rest = line:match("^%s*([%a_][%w_]*)%s*(.-)%s*$")
+  if not name or commands.is_keyword(name) then return nil end
+  local nearest = commands.nearest(name)
+  local has_value = self.known[name] or self.env[name] ~= nil
+  if rest == "" then
+    if has_value then return nil end
+  elseif rest:find("^[%w_*]") then
+    local chunk, problem = self:compile(line)
+    if not nearest or chunk or (problem == "more" and name ~= "break") then return nil end -- "x or y"
+  elseif not nearest or has_value or not rest:find("^[\"']") then
+    return nil
+  end
+  return ("%s: no such command%s%s"):format(name, rest == "" and " or variable" or "",
+    nearest and ("; did you mean %s?"):format(nearest) or "")
 end
 
 function Prompt:run_line(line)
   local command, rest = commands.parse(line)
   if not command then return self:run_lua(line) end
   self.terminal.remember(line)
+  if rest.n == 0 and command.usage:find("^%a") then
+    return self:say("%s wants more: %s %s", command.name, command.name, command.usage)
+  end
   local good, problem = xpcall(command.run, explain, self, table.unpack(rest, 1, rest.n))
   if not good then self:say("%s", problem) end
 end
@@ -127,16 +161,19 @@ function Prompt:take_line(line)
 end
 
 -- ---- standing still ----
---- Reads and runs lines until the guest shall go on; at the end of the input it goes on, and never stops here again.
+--- Reads and runs lines until the guest shall go on. At the end of the input it goes on, and never stops here again; on a
+-- terminal, where that is Ctrl-D, it means quit.
 function Prompt:stand()
   self.resumes, self.frame = false, 1
   while not self.resumes do
     local line = self.terminal.read("lunette> ")
-    if not line then
+    if line then
+      self:take_line(line)
+    elseif line == nil then
+      if self.terminal.interactive() then self:quit() end
       self.ended = true
       break
     end
-    self:take_line(line)
   end
 end
 
@@ -148,6 +185,11 @@ function Prompt:pause(title, call)
   self:say("%s", title)
   self.session.core:without_budget(self.stand, self) -- whoever types takes what time he likes
   self.standing, self.call = false, nil
+end
+
+--- The same where Ctrl-C asked for it: the terminal has shown that key where its cursor stood.
+function Prompt:interrupt(call)
+  self:pause((self.terminal.interactive() and "\n" or "") .. "paused in " .. call.name, call)
 end
 
 --- Before the guest runs.

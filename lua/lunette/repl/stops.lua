@@ -66,8 +66,8 @@ end
 --- Stops at the end of the call at hand. Raises where that was not stopped at by this prompt.
 function Stops:finish()
   local call = self.prompt.call
-  if not call or self.heard ~= call.id then
-    error("finish: this is not the beginning of a call that step, advance or a breakpoint has stopped at", 0)
+  if not call or not self.heard or self.heard ~= call.id then
+    error("finish needs a stop at a call: by step, advance or a breakpoint", 0)
   end
   self.finishing = call.id
 end
@@ -90,7 +90,7 @@ local function condition_of(prompt, condition)
     return value
   end })
   local chunk, problem = load("return " .. condition, "=condition", "t", env)
-  if not chunk then error("breakpoint: " .. problem, 0) end
+  if not chunk then error(("breakpoint: condition %s: %s"):format(condition, problem:gsub("^condition:1: ", "")), 0) end
   return function(call, ...)
     at = { call = call, p = { ... } }
     for i, name in pairs(call.definition.param_names or {}) do at[name] = (select(i, ...)) end

@@ -1,0 +1,681 @@
+-- SPDX-License-Identifier: MIT
+-- The prompt as a user sees it: on a terminal of 80 columns and 24 rows, whole screens compared.
+
+local command = require("spec.support.command")
+local files = require("spec.support.files")
+local screens = require("spec.support.screen")
+local wat = require("spec.support.wat")
+
+local guest = [[(module
+  (import "wasi_snapshot_preview1" "proc_exit" (func $proc_exit (param i32)))
+  (global $count (export "count") (mut i32) (i32.const 7))
+  (global f64 (f64.const 1.5))
+  (table (export "handlers") 3 funcref)
+  (elem (i32.const 1) func $leaf)
+  (memory (export "memory") 1)
+  (data (i32.const 16) "hello\00\01\02\03\04")
+  (func $leaf (export "leaf") (param $n i32) (result i32)
+    (i32.add (local.get $n) (global.get $count)))
+  (func $middle (param $n i32) (param $x f64) (result i32) (local $sum i32) (local f64)
+    (local.set $sum (i32.const -2))
+    (local.set 3 (local.get $x))
+    (i32.add (call $leaf (local.get $n)) (call $leaf (i32.const 100))))
+  (func (export "_start")
+    (drop (call $middle (i32.const 1) (f64.const 2.5)))
+    (drop (call $middle (i32.const 2) (f64.const 0.5)))
+    (call $proc_exit (i32.const 3))))]]
+
+-- A loop without calls.
+local endless = [[(module (global (export "turns") (mut i32) (i32.const 0))
+  (func $spin (param $n i32) (loop $again (global.set 0 (i32.add (global.get 0) (local.get $n))) (br $again)))
+  (func (export "_start") (call $spin (i32.const 1))))]]
+
+local folder
+
+before_each(function()
+  folder = files.temporary()
+end)
+
+after_each(function() files.remove(folder.path) end)
+
+-- The command on a terminal, with the module as app.wasm; it has come up.
+local function open(module, ...)
+  files.write(folder .. "/app.wasm", wat(module))
+  local screen = screens.open { command.lunette, cwd = folder.path, env = { XDG_STATE_HOME = folder.path }, "repl", ... }
+  screen:shows "lunette 0.1.0. continue runs the guest; help shows the commands\nlunette> ▮"
+  return screen
+end
+
+describe("on a terminal the prompt", function()
+  it("shows where a breakpoint stops: stack, frames, params, locals", function()
+    local screen <close> = open(guest, "app.wasm")
+    screen:enters("breakpoint leaf", "continue", "bt", "up", "params", "locals", "down")
+    screen:shows [[
+lunette 0.1.0. continue runs the guest; help shows the commands
+lunette> breakpoint leaf
+breakpoint 1: 1 function
+lunette> continue
+breakpoint 1: leaf(n=1)
+lunette> bt
+*#0  leaf(n=1) 0xa5
+ #1  middle(n=1, x=2.5) 0xbb
+ #2  _start() 0xd1
+lunette> up
+*#1  middle(n=1, x=2.5) 0xbb
+lunette> params
+  n  i32  1
+  x  f64  2.5
+lunette> locals
+  sum  i32  -2
+  #3   f64  2.5
+lunette> down
+*#0  leaf(n=1) 0xa5
+lunette> ▮]]
+    screen:enters("delete 1", "continue")
+    screen:shows [[
+lunette 0.1.0. continue runs the guest; help shows the commands
+lunette> breakpoint leaf
+breakpoint 1: 1 function
+lunette> continue
+breakpoint 1: leaf(n=1)
+lunette> bt
+*#0  leaf(n=1) 0xa5
+ #1  middle(n=1, x=2.5) 0xbb
+ #2  _start() 0xd1
+lunette> up
+*#1  middle(n=1, x=2.5) 0xbb
+lunette> params
+  n  i32  1
+  x  f64  2.5
+lunette> locals
+  sum  i32  -2
+  #3   f64  2.5
+lunette> down
+*#0  leaf(n=1) 0xa5
+lunette> delete 1
+lunette> continue
+the guest has ended with status 3
+lunette> ▮]]
+    screen:enters("quit")
+    assert.equal(3, screen:ends())
+  end)
+
+  it("shows globals, tables and memory", function()
+    local screen <close> = open(guest, "app.wasm")
+    screen:enters("globals", "tables", "tables handlers", "mem 16 10", "mem 0x10 3 u16", "memory:cstring(16)",
+      "guest.exports.count.value")
+    screen:shows [[
+lunette 0.1.0. continue runs the guest; help shows the commands
+lunette> globals
+  #0  mut i32  7    count
+  #1  f64      1.5
+lunette> tables
+  #0  funcref  3 elements  handlers
+lunette> tables handlers
+  0  nil
+  1  leaf  #1
+  2  nil
+lunette> mem 16 10
+00000010  68 65 6c 6c 6f 00 01 02  03 04                    |hello.....|
+lunette> mem 0x10 3 u16
+  0x10  25960
+  0x12  27756
+  0x14  111
+lunette> memory:cstring(16)
+"hello"
+lunette> guest.exports.count.value
+7
+lunette> ▮]]
+  end)
+
+  it("steps, advances, finishes, and traces", function()
+    local screen <close> = open(guest, "app.wasm")
+    screen:enters("step", "step", "step", "finish", "advance mid*", "trace on", "advance leaf", "finish", "trace off", "step")
+    screen:shows [[
+lunette 0.1.0. continue runs the guest; help shows the commands
+lunette> step
+_start()
+lunette> step
+middle(n=1, x=2.5)
+lunette> step
+leaf(n=1)
+lunette> finish
+leaf returned 8
+lunette> advance mid*
+middle(n=2, x=0.5)
+lunette> trace on
+lunette> advance leaf
+leaf(n=2)
+lunette> finish
+leaf returned 9
+lunette> trace off
+lunette> step
+leaf(n=100)
+lunette> ▮]]
+  end)
+
+  it("stops where a condition holds, and lists breakpoints", function()
+    local screen <close> = open(guest, "app.wasm")
+    screen:enters("breakpoint leaf n > 50", 'breakpoint "mid*" if x < 1', "breakpoint", "continue", "continue", "delete 2",
+      "breakpoint")
+    screen:shows [[
+lunette 0.1.0. continue runs the guest; help shows the commands
+lunette> breakpoint leaf n > 50
+breakpoint 1: 1 function
+lunette> breakpoint "mid*" if x < 1
+breakpoint 2: 1 function
+lunette> breakpoint
+  1  "leaf"  if n > 50
+  2  "mid*"  if x < 1
+lunette> continue
+breakpoint 1: leaf(n=100)
+lunette> continue
+breakpoint 2: middle(n=2, x=0.5)
+lunette> delete 2
+lunette> breakpoint
+  1  "leaf"  if n > 50
+lunette> ▮]]
+  end)
+
+  it("runs Lua, listens, and calls exports", function()
+    local screen <close> = open(guest, "app.wasm")
+    screen:enters('functions "*"', "on('leaf', function(call, n) print('leaf', n) end)", "guest:invoke('leaf', 5)",
+      "{ 1, 2, name = { x = true } }", "advance middle", "call:param('x'), call.depth", "step")
+    screen:shows [[
+lunette 0.1.0. continue runs the guest; help shows the commands
+lunette> functions "*"
+  #0  proc_exit  (i32)
+  #1  leaf       (n: i32) -> i32
+  #2  middle     (n: i32, x: f64) -> i32
+  #3  _start     ()
+lunette> on('leaf', function(call, n) print('leaf', n) end)
+attachment prompt
+lunette> guest:invoke('leaf', 5)
+leaf    5
+12
+lunette> { 1, 2, name = { x = true } }
+{ 1, 2, name = { x = true } }
+lunette> advance middle
+middle(n=1, x=2.5)
+lunette> call:param('x'), call.depth
+2.5  1
+lunette> step
+leaf    1
+leaf(n=1)
+lunette> ▮]]
+  end)
+
+  it("goes on over lines", function()
+    local screen <close> = open(guest, "app.wasm")
+    screen:enters("for i = 1, 2 do", "  print(i)", "end", "f = function(")
+    screen:shows [[
+lunette 0.1.0. continue runs the guest; help shows the commands
+lunette> for i = 1, 2 do
+...   print(i)
+... end
+1
+2
+lunette> f = function(
+... ▮]]
+    screen:keys("C-c")
+    screen:shows [[
+lunette 0.1.0. continue runs the guest; help shows the commands
+lunette> for i = 1, 2 do
+...   print(i)
+... end
+1
+2
+lunette> f = function(
+...
+lunette> ▮]]
+    screen:keys("Up")
+    screen:shows [[
+lunette 0.1.0. continue runs the guest; help shows the commands
+lunette> for i = 1, 2 do
+...   print(i)
+... end
+1
+2
+lunette> f = function(
+...
+lunette> f = function(▮]]
+  end)
+
+  it("takes pasted lines one by one", function()
+    local screen <close> = open(guest, "app.wasm")
+    screen:pastes("for i = 1, 3 do\n  print(i)\nend\nx = 5\nx\n")
+    screen:shows [[
+lunette 0.1.0. continue runs the guest; help shows the commands
+lunette> for i = 1, 3 do
+...   print(i)
+... end
+1
+2
+3
+lunette> x = 5
+lunette> x
+5
+lunette> ▮]]
+  end)
+
+  it("helps within the window", function()
+    local screen <close> = open(guest, "app.wasm")
+    screen:enters("help")
+    screen:shows [=[
+lunette 0.1.0. continue runs the guest; help shows the commands
+lunette> help
+  bt [N]                          the stack, top first, with arguments
+  up|down [N]                     chooses the caller's frame, the callee's
+  params                          the params of the chosen frame
+  locals                          the locals of the chosen frame
+  globals                         the guest's globals
+  tables [TABLE [FIRST [N]]]      the guest's tables; elements of one
+  mem ADDR [N] [TYPE]             N bytes of memory, or values: u8 i32 f64 …
+  functions [WHERE]               the functions that match
+  continue                        lets the guest run
+  step                            runs to the next call
+  advance WHERE                   runs to the next call that matches
+  finish                          runs to the end of this call
+  breakpoint [WHERE [CONDITION]]  stops at calls that match, or lists them
+  delete N                        takes a breakpoint away
+  trace on|off                    the script calltree, which shows every call
+  load|unload|reload SCRIPT       as the functions of lunette
+  help [NAME]                     this, or more of a name
+  quit                            ends the guest, and the prompt
+Anything else is Lua, which knows lunette, call, guest, memory and on.
+help NAME tells more of a command, and explains lunette.NAME
+lunette> ▮]=]
+    screen:clears()
+    screen:enters("help mem", "help lunette.pause", "help stpe")
+    screen:shows [[
+lunette> help mem
+mem ADDR [N] [TYPE]
+    N bytes of memory, or N values of a type: u8 s16 u32 i32 i64 f32 f64 …
+lunette> help lunette.pause
+lunette.pause()
+    the guest stands still and the prompt asks; at the next call where none is
+    at hand (the command only)
+lunette> help stpe
+there is no help on "stpe"
+lunette> ▮]]
+  end)
+
+  it("says what is wrong with a line", function()
+    local screen <close> = open(guest, "app.wasm")
+    screen:enters("contniue", "stepp 3", "break leaf", 'brekpoint "leaf"', "unheard", "x = = 1", "error('no')", "lunette.onn")
+    screen:shows [[
+lunette 0.1.0. continue runs the guest; help shows the commands
+lunette> contniue
+contniue: no such command or variable; did you mean 'continue'?
+lunette> stepp 3
+stepp: no such command; did you mean 'step'?
+lunette> break leaf
+break: no such command; did you mean 'breakpoint'?
+lunette> brekpoint "leaf"
+brekpoint: no such command; did you mean 'breakpoint'?
+lunette> unheard
+unheard: no such command or variable
+lunette> x = = 1
+unexpected symbol near '='
+lunette> error('no')
+no
+lunette> lunette.onn
+lunette.onn: no such field; did you mean 'on'?
+lunette> ▮]]
+    screen:clears()
+    screen:enters("mem", "up", "breakpoint leaf n >", "tables 9", "functions none_such", "advance", "finish", "trace maybe",
+      "unload x", "guest:invoke('none')", "no and 1", "not no")
+    screen:shows [[
+mem wants more: mem ADDR [N] [TYPE]
+lunette> up
+the guest is not at work: there is no stack
+lunette> breakpoint leaf n >
+breakpoint: condition n >: unexpected symbol near <eof>
+lunette> tables 9
+app has no table number 9
+lunette> functions none_such
+  none
+lunette> advance
+advance wants more: advance WHERE
+lunette> finish
+finish needs a stop at a call: by step, advance or a breakpoint
+lunette> trace maybe
+trace on, or trace off
+lunette> unload x
+unload: no script "x" is loaded
+lunette> guest:invoke('none')
+app exports no function 'none'
+lunette> no and 1
+nil
+lunette> not no
+true
+lunette> ▮]]
+  end)
+
+  it("completes commands, functions, fields and names of the API", function()
+    local screen <close> = open(guest, "app.wasm")
+    screen:types("breakp\t l")
+    screen:keys("Tab")
+    screen:shows [[
+lunette 0.1.0. continue runs the guest; help shows the commands
+lunette> breakpoint leaf▮]]
+    screen:keys("Enter")
+    screen:types("advance \t")
+    screen:shows [[
+lunette 0.1.0. continue runs the guest; help shows the commands
+lunette> breakpoint leaf
+breakpoint 1: 1 function
+lunette> advance
+_start  leaf  middle  proc_exit
+lunette> advance ▮]]
+    screen:types("_s\t\n")
+    screen:shows [[
+lunette 0.1.0. continue runs the guest; help shows the commands
+lunette> breakpoint leaf
+breakpoint 1: 1 function
+lunette> advance
+_start  leaf  middle  proc_exit
+lunette> advance _start
+_start()
+lunette> ▮]]
+    screen:types("guest.memory:\t")
+    screen:shows [[
+lunette 0.1.0. continue runs the guest; help shows the commands
+lunette> breakpoint leaf
+breakpoint 1: 1 function
+lunette> advance
+_start  leaf  middle  proc_exit
+lunette> advance _start
+_start()
+lunette> guest.memory:
+address  bytes  cstring  f32  f64  find  hexdump  i32  i64  s16  s8  size
+string  u16  u32  u8  write
+lunette> guest.memory:▮]]
+    screen:types("hexd\t(16, 5)\n")
+    screen:shows [[
+lunette 0.1.0. continue runs the guest; help shows the commands
+lunette> breakpoint leaf
+breakpoint 1: 1 function
+lunette> advance
+_start  leaf  middle  proc_exit
+lunette> advance _start
+_start()
+lunette> guest.memory:
+address  bytes  cstring  f32  f64  find  hexdump  i32  i64  s16  s8  size
+string  u16  u32  u8  write
+lunette> guest.memory:hexdump(16, 5)
+"00000010  68 65 6c 6c 6f                                    |hello|"
+lunette> ▮]]
+    screen:types("lunette.at\t")
+    screen:keys("C-u")
+    screen:types("on('mi\t")
+    screen:shows [[
+lunette 0.1.0. continue runs the guest; help shows the commands
+lunette> breakpoint leaf
+breakpoint 1: 1 function
+lunette> advance
+_start  leaf  middle  proc_exit
+lunette> advance _start
+_start()
+lunette> guest.memory:
+address  bytes  cstring  f32  f64  find  hexdump  i32  i64  s16  s8  size
+string  u16  u32  u8  write
+lunette> guest.memory:hexdump(16, 5)
+"00000010  68 65 6c 6c 6f                                    |hello|"
+lunette> on('middle▮]]
+  end)
+
+  it("brings lines back, also those of the last session and those that were wrong", function()
+    do
+      local screen <close> = open(guest, "app.wasm")
+      screen:enters("1 + 2", "x = = 1", "for i = 1, 1 do", "  print(i)", "end")
+      screen:waits()
+      screen:keys("Up", "Up")
+      screen:shows [[
+lunette 0.1.0. continue runs the guest; help shows the commands
+lunette> 1 + 2
+3
+lunette> x = = 1
+unexpected symbol near '='
+lunette> for i = 1, 1 do
+...   print(i)
+... end
+1
+lunette> x = = 1▮]]
+      screen:keys("C-u")
+      screen:enters("quit")
+      assert.equal(0, screen:ends())
+    end
+    local screen <close> = open(guest, "app.wasm")
+    screen:keys("Up", "Up")
+    screen:shows [[
+lunette 0.1.0. continue runs the guest; help shows the commands
+lunette> for i = 1, 1 do
+  print(i)
+end▮]]
+    screen:keys("Enter")
+    screen:waits()
+    screen:keys("Up", "Up", "Up", "Up")
+    screen:shows [[
+lunette 0.1.0. continue runs the guest; help shows the commands
+lunette> for i = 1, 1 do
+  print(i)
+end
+1
+lunette> x = = 1▮]]
+    screen:keys("Enter")
+    screen:shows [[
+lunette 0.1.0. continue runs the guest; help shows the commands
+lunette> for i = 1, 1 do
+  print(i)
+end
+1
+lunette> x = = 1
+unexpected symbol near '='
+lunette> ▮]]
+  end)
+
+  it("edits lines that hold what is not ASCII", function()
+    local screen <close> = open(guest, "app.wasm")
+    screen:types('"grüße, 世界"')
+    screen:keys("Left", "Left", "BSpace", "Home")
+    screen:shows [[
+lunette 0.1.0. continue runs the guest; help shows the commands
+lunette> ▮"grüße, 界"]]
+    screen:keys("Enter")
+    screen:shows [[
+lunette 0.1.0. continue runs the guest; help shows the commands
+lunette> "grüße, 界"
+"grüße, 界"
+lunette> ▮]]
+  end)
+
+  it("gives a line up at Ctrl-C", function()
+    local screen <close> = open(guest, "app.wasm")
+    screen:types("40 + ")
+    screen:shows [[
+lunette 0.1.0. continue runs the guest; help shows the commands
+lunette> 40 + ▮]]
+    screen:keys("C-c")
+    screen:enters("1 + 2")
+    screen:shows [[
+lunette 0.1.0. continue runs the guest; help shows the commands
+lunette> 40 +
+lunette> 1 + 2
+3
+lunette> ▮]]
+  end)
+
+  it("is left at Ctrl-D, as by quit", function()
+    local screen <close> = open(guest, "app.wasm")
+    screen:enters("advance leaf")
+    screen:shows [[
+lunette 0.1.0. continue runs the guest; help shows the commands
+lunette> advance leaf
+leaf(n=1)
+lunette> ▮]]
+    screen:keys("C-d")
+    assert.equal(0, screen:ends())
+    screen:shows [[
+lunette 0.1.0. continue runs the guest; help shows the commands
+lunette> advance leaf
+leaf(n=1)
+lunette> ^D]]
+  end)
+
+  it("comes back at Ctrl-C while the guest runs, also in a loop without calls", function()
+    local screen <close> = open(endless, "-e", "lunette.on('spin', function() print('spinning') end)", "app.wasm")
+    screen:enters("continue")
+    screen:shows [[
+lunette 0.1.0. continue runs the guest; help shows the commands
+lunette> continue
+spinning
+▮]]
+    screen:keys("C-c")
+    screen:enters("bt", "finish", "guest.exports.turns.value > 0")
+    screen:shows [[
+lunette 0.1.0. continue runs the guest; help shows the commands
+lunette> continue
+spinning
+^C
+paused in spin
+lunette> bt
+*#0  spin(n=1) 0x41
+ #1  _start() 0x49
+lunette> finish
+finish needs a stop at a call: by step, advance or a breakpoint
+lunette> guest.exports.turns.value > 0
+true
+lunette> ▮]]
+    screen:keys("C-d")
+    assert.equal(0, screen:ends())
+  end)
+
+  it("says so where the guest does not come to stand at Ctrl-C; a second one quits", function()
+    local screen <close> = open(guest, "-e", "lunette.on('leaf', function() print('busy') while true do end end)", "app.wasm")
+    screen:enters("continue")
+    screen:shows [[
+lunette 0.1.0. continue runs the guest; help shows the commands
+lunette> continue
+busy
+▮]]
+    screen:keys("C-c")
+    screen:shows [[
+lunette 0.1.0. continue runs the guest; help shows the commands
+lunette> continue
+busy
+^C
+lunette: a script or a host function does not return; Ctrl-C once more quits
+▮]]
+    screen:keys("C-c")
+    assert.equal(130, screen:ends())
+    screen:shows [[
+lunette 0.1.0. continue runs the guest; help shows the commands
+lunette> continue
+busy
+^C
+lunette: a script or a host function does not return; Ctrl-C once more quits
+^C]]
+  end)
+
+  it("keeps the line that is being typed below what scripts write meanwhile", function()
+    local script = "lunette.every(5, function() if os.remove('go') then print('tick') error('no') end end)"
+    local screen <close> = open(guest, "-e", script, "app.wasm")
+    screen:types("1 +")
+    screen:shows [[
+lunette 0.1.0. continue runs the guest; help shows the commands
+lunette> 1 +▮]]
+    files.write(folder .. "/go", "")
+    screen:shows [[
+lunette 0.1.0. continue runs the guest; help shows the commands
+tick
+lunette: -e:1: no
+  stack traceback:
+    [C]: in function 'error'
+    -e:1: in function <-e:1>
+    [C]: in ?
+lunette> 1 +▮]]
+    screen:types(" 2\n")
+    screen:shows [[
+lunette 0.1.0. continue runs the guest; help shows the commands
+tick
+lunette: -e:1: no
+  stack traceback:
+    [C]: in function 'error'
+    -e:1: in function <-e:1>
+    [C]: in ?
+lunette> 1 + 2
+3
+lunette> ▮]]
+  end)
+
+  it("fits a line to the window", function()
+    local screen <close> = open(guest, "app.wasm")
+    screen:types('"0123456789 123456789 123456789 123456789 123456789 123456789 123456789 123456789"')
+    screen:shows [[
+lunette 0.1.0. continue runs the guest; help shows the commands
+lunette> "0123456789 123456789 123456789 123456789 123456789 123456789 123456789
+ 123456789"▮]]
+    screen:resizes(40, 12)
+    screen:shows [[
+lunette> "0123456789 123456789 123456789
+ 123456789 123456789 123456789 123456789
+ 123456789"▮]]
+    screen:keys("Left", "Left", "x")
+    screen:shows [[
+lunette> "0123456789 123456789 123456789
+ 123456789 123456789 123456789 123456789
+ 12345678x▮9"]]
+    screen:keys("Enter")
+    screen:shows [[
+lunette> "0123456789 123456789 123456789
+ 123456789 123456789 123456789 123456789
+ 12345678x9"
+"0123456789 123456789 123456789 12345678
+9 123456789 123456789 123456789 12345678
+x9"
+lunette> ▮]]
+  end)
+
+  it("is stopped by Ctrl-Z, and shows its line again in the foreground", function()
+    files.write(folder .. "/app.wasm", wat(guest))
+    local screen <close> = screens.open { "bash", "--norc", "--noprofile", "-i", cwd = folder.path,
+      env = { XDG_STATE_HOME = folder.path, PS1 = "$ ", LUNETTE = command.lunette } }
+    screen:shows "$ ▮"
+    screen:types('"$LUNETTE" repl app.wasm\n')
+    screen:shows [[
+$ "$LUNETTE" repl app.wasm
+lunette 0.1.0. continue runs the guest; help shows the commands
+lunette> ▮]]
+    screen:types("1 + 2")
+    screen:shows [[
+$ "$LUNETTE" repl app.wasm
+lunette 0.1.0. continue runs the guest; help shows the commands
+lunette> 1 + 2▮]]
+    screen:keys("C-z")
+    screen:shows [[
+$ "$LUNETTE" repl app.wasm
+lunette 0.1.0. continue runs the guest; help shows the commands
+lunette> 1 + 2
+[1]+  Stopped                 "$LUNETTE" repl app.wasm
+$ ▮]]
+    screen:types("fg >/dev/null\n")
+    screen:shows [[
+$ "$LUNETTE" repl app.wasm
+lunette 0.1.0. continue runs the guest; help shows the commands
+lunette> 1 + 2
+[1]+  Stopped                 "$LUNETTE" repl app.wasm
+$ fg >/dev/null
+lunette> 1 + 2▮]]
+    screen:keys("Enter")
+    screen:shows [[
+$ "$LUNETTE" repl app.wasm
+lunette 0.1.0. continue runs the guest; help shows the commands
+lunette> 1 + 2
+[1]+  Stopped                 "$LUNETTE" repl app.wasm
+$ fg >/dev/null
+lunette> 1 + 2
+3
+lunette> ▮]]
+  end)
+end)
