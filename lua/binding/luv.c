@@ -21,6 +21,7 @@ struct Luv {
 static const char loops_key;   /* registry: table of uv_loop_t * → Loop * */
 static const char context_key; /* registry: the LuvContext * */
 static const char wrapped_key; /* registry: true once methods are wrapped */
+static const char owners_key;  /* registry: weak table handle → its script's record, see loop.lua */
 
 /* ---- the context ---- */
 static int call_back(lua_State *L, int count, int results, int flags);
@@ -94,6 +95,41 @@ static void failed(lua_State *L, Loop *loop, int index) {
   loop_fail(loop, L, first);
 }
 
+/* A script's function, as luv is given it: requests, which nothing can take back, may end when the script has gone. Upvalues:
+ * the function, the script's record. */
+static int call_owned(lua_State *L) {
+  lua_pushvalue(L, lua_upvalueindex(1));
+  lua_insert(L, 1);
+  lua_call(L, lua_gettop(L) - 1, LUA_MULTRET);
+  return lua_gettop(L);
+}
+
+/* Puts the script's own function in the place of such a one; false: the script has gone. */
+static bool unwrap_owned(lua_State *L, int index) {
+  if (lua_tocfunction(L, index) != call_owned) return true;
+  lua_getupvalue(L, index, 2);
+  lua_pushliteral(L, "gone");
+  lua_rawget(L, -2);
+  bool gone = lua_toboolean(L, -1);
+  lua_pop(L, 2);
+  lua_getupvalue(L, index, 1);
+  lua_replace(L, index);
+  return !gone;
+}
+
+/* The functions among the arguments from `from` on become owned by the record on top, which is popped. */
+static void own_arguments(lua_State *L, int from) {
+  int record = lua_gettop(L);
+  for (int i = from; i < record; i++) {
+    if (lua_type(L, i) != LUA_TFUNCTION || lua_tocfunction(L, i) == call_owned) continue;
+    lua_pushvalue(L, i);
+    lua_pushvalue(L, record);
+    lua_pushcclosure(L, call_owned, 2);
+    lua_replace(L, i);
+  }
+  lua_pop(L, 1);
+}
+
 /* What luv calls instead of its own: function and `count` arguments on top are replaced by the results; how many they are, or
  * a negative status. */
 static int call_back(lua_State *L, int count, int results, int flags) {
@@ -109,7 +145,7 @@ static int call_back(lua_State *L, int count, int results, int flags) {
   context = lua_touserdata(L, -1);
   lua_pop(L, 1);
   loop = context ? loop_of(L, context->uv) : NULL;
-  if (!loop || loop->closing) {
+  if (!loop || loop->closing || !unwrap_owned(L, function)) {
     lua_pop(L, count + 1);
     return 0;
   }
@@ -153,7 +189,31 @@ static bool is_handle(lua_State *L, int index) {
   return known;
 }
 
-enum { ORIGINAL = lua_upvalueindex(1), SESSION = lua_upvalueindex(2), HANDLES = lua_upvalueindex(3) };
+enum { ORIGINAL = lua_upvalueindex(1), SESSION = lua_upvalueindex(2), HANDLES = lua_upvalueindex(3),
+       RECORD = lua_upvalueindex(4), FIRST = lua_upvalueindex(5) };
+
+/* Pushes the record of the script that has made the handle at 1; or nothing: false. */
+static bool push_owner(lua_State *L) {
+  if (lua_rawgetp(L, LUA_REGISTRYINDEX, &owners_key) == LUA_TTABLE) {
+    lua_pushvalue(L, 1);
+    lua_rawget(L, -2);
+    lua_remove(L, -2);
+  }
+  if (lua_istable(L, -1)) return true;
+  lua_pop(L, 1);
+  return false;
+}
+
+/* The handle at 1 is the script's whose function this is. */
+static void note_handle(lua_State *L) {
+  lua_pushvalue(L, 1);
+  lua_pushboolean(L, true);
+  lua_rawset(L, HANDLES);
+  if (!lua_istable(L, RECORD) || lua_rawgetp(L, LUA_REGISTRYINDEX, &owners_key) != LUA_TTABLE) return;
+  lua_pushvalue(L, 1);
+  lua_pushvalue(L, RECORD);
+  lua_rawset(L, -3);
+}
 
 /* A function of luv's, in our context. Handles that it makes are noted. */
 static int call_wrapped(lua_State *L) {
@@ -162,6 +222,10 @@ static int call_wrapped(lua_State *L) {
   int count = lua_gettop(L), status;
   luaL_checkstack(L, 8, NULL);
   if (!loop->running) uv_update_time(&loop->uv);
+  if (lua_istable(L, RECORD)) {
+    lua_pushvalue(L, RECORD);
+    own_arguments(L, (int)lua_tointeger(L, FIRST));
+  }
   LuvContext outer = luv_enter(loop, L);
   lua_pushvalue(L, ORIGINAL);
   lua_insert(L, 1);
@@ -175,9 +239,8 @@ static int call_wrapped(lua_State *L) {
   count = lua_gettop(L);
   luaL_checkstack(L, 8, NULL);
   if (count == 0 || !is_handle(L, 1)) return count;
-  lua_pushvalue(L, 1);
-  lua_pushboolean(L, true);
-  lua_rawset(L, HANDLES);
+  note_handle(L);
+  lua_settop(L, count);
   return count;
 }
 
@@ -188,6 +251,8 @@ static int call_method(lua_State *L) {
   const uv_loop_t *uv = handle && *handle ? (*handle)->loop : NULL;
   Loop *loop = uv ? loop_of(L, uv) : NULL;
   if (loop && !loop->running && !loop->closing) uv_update_time(&loop->uv);
+  luaL_checkstack(L, 8, NULL);
+  if (loop && push_owner(L)) own_arguments(L, 2);
   int count = original(L);
   loop = loop ? loop_of(L, uv) : NULL;
   if (loop) loop_touch(loop);
@@ -268,6 +333,18 @@ static Luv *load(lua_State *L) {
   return luv;
 }
 
+static void make_owners(lua_State *L) {
+  if (lua_rawgetp(L, LUA_REGISTRYINDEX, &owners_key) != LUA_TTABLE) {
+    lua_newtable(L);
+    lua_createtable(L, 0, 1);
+    lua_pushliteral(L, "k");
+    lua_setfield(L, -2, "__mode");
+    lua_setmetatable(L, -2);
+    lua_rawsetp(L, LUA_REGISTRYINDEX, &owners_key);
+  }
+  lua_pop(L, 1); /* the table, or nil */
+}
+
 static void register_loop(lua_State *L, Loop *loop) {
   if (lua_rawgetp(L, LUA_REGISTRYINDEX, &loops_key) != LUA_TTABLE) {
     lua_pop(L, 1);
@@ -292,6 +369,7 @@ static void prepare(lua_State *L, Session *session, Loop *loop) {
     loop->luv->told = session_anchor(L, session);
   }
   register_loop(L, loop);
+  make_owners(L);
   lua_pushlightuserdata(L, loop->luv->context);
   lua_rawsetp(L, LUA_REGISTRYINDEX, &context_key);
   if (session->is_loan) *loop->luv->context = (LuvContext){ &loop->uv, session->keeper, call_back };
@@ -310,15 +388,19 @@ int core_luv(lua_State *L) {
   return 1;
 }
 
-/* (session, function, table of handles) -> the function as scripts get it */
+/* (session, function, table of handles, record of the script or nil, its first argument that may be a callback) -> the
+ * function as scripts get it */
 int core_luv_function(lua_State *L) {
   session_check(L, 1);
   luaL_argexpected(L, lua_iscfunction(L, 2), 2, "C function");
   luaL_checktype(L, 3, LUA_TTABLE);
+  lua_settop(L, 5);
   lua_pushvalue(L, 2);
   lua_pushvalue(L, 1);
   lua_pushvalue(L, 3);
-  lua_pushcclosure(L, call_wrapped, 3);
+  lua_pushvalue(L, 4);
+  lua_pushvalue(L, 5);
+  lua_pushcclosure(L, call_wrapped, 5);
   return 1;
 }
 

@@ -94,21 +94,32 @@ local function own_functions(inner, uv, handles)
   end
 end
 
---- luv on the session's loop, as this owner sees it: the handles that it makes are noted for it.
+-- The first argument that calls back on this loop, where others are functions too: those run in Lua states of their own.
+local first_callback = { new_thread = 1000, new_work = 2 }
+
+--- luv on the session's loop, as this owner sees it: the handles that it makes are noted for it, and what it is called back
+-- with is not called when it has gone.
 function loop.uv(session, owner)
   local inner, keeper = session:open(), owner or session
   local known = keeper.uv
   if known and known.inner == inner then return known.uv end
   local uv, handles = {}, setmetatable({}, { __mode = "k" })
+  local record = owner and { gone = false } or nil
   for name, value in pairs(core.luv(inner)) do
-    if type(value) == "function" then uv[name] = core.luv_function(inner, value, handles)
+    if type(value) == "function" then
+      uv[name] = core.luv_function(inner, value, handles, record, first_callback[name] or 1)
     elseif name ~= "_loop" then uv[name] = value end
   end
   refuse_to_wait(inner, uv)
   own_functions(inner, uv, handles)
   known = { inner = inner, uv = uv, handles = handles, is_closing = uv.is_closing, close = uv.close }
   keeper.uv = known
-  if owner then owner:charge(function() close_all(known) end) end
+  if owner then
+    owner:charge(function()
+      record.gone = true
+      close_all(known)
+    end)
+  end
   return uv
 end
 

@@ -166,6 +166,8 @@ function calls.on_change(session, owner, target, callback, settings)
   return attach(session, owner, { { change = callback, target = target or false } }, wanted, settings)
 end
 
+local EXITS_DEEP = 100 -- what is given to at_exit by what was given to it, and so on
+
 local function watch(session, owner, what, kinds, callback, settings)
   if type(callback) ~= "function" then error(("%s: a function expected, got %s"):format(what, type(callback)), 0) end
   settings = settings == nil and {} or settings
@@ -259,7 +261,9 @@ calls.expect, calls.fail = expectations.expect, expectations.fail
 function calls.at_exit(session, owner, callback)
   if type(callback) ~= "function" then error("at_exit: a function expected, got " .. type(callback), 0) end
   session:open()
-  session.exits[#session.exits + 1] = { callback = callback, owner = owner }
+  local depth = session.exit_depth
+  if depth >= EXITS_DEEP then error(("at_exit: called from at_exit, %d times over"):format(depth), 0) end
+  session.exits[#session.exits + 1] = { callback = callback, owner = owner, depth = depth }
 end
 
 function calls.load(session, owner, name, given)
@@ -516,7 +520,10 @@ function Session:run_exits(owner)
     local entry = self.exits[at]
     if entry and (not owner or entry.owner == owner) then
       table.remove(self.exits, at)
+      local depth = self.exit_depth
+      self.exit_depth = (entry.depth or 0) + 1
       local good, problem = self.core:call_callback(entry.callback, explain)
+      self.exit_depth = depth
       if not good then
         failures = failures + 1
         self.core:message(problem)
@@ -585,7 +592,7 @@ end
 
 local function new(fresh)
   fresh.attached, fresh.attached_limit, fresh.exits, fresh.scripts, fresh.state = {}, 16, {}, {}, {}
-  fresh.aggregations, fresh.lingers, fresh.failures = {}, {}, {}
+  fresh.aggregations, fresh.lingers, fresh.failures, fresh.exit_depth = {}, {}, {}, 0
   fresh.required, fresh.sandboxed = {}, {} -- modules: name → path; of the sandbox: name → value
   fresh.missing, fresh.module_texts = {}, {} -- modules that were not found: name → paths; path → text as it was read
   local session = setmetatable(fresh, Session)

@@ -162,6 +162,28 @@ describe("lunette.unload", function()
     assert.equal("", output())
   end)
 
+  for what, code in pairs({
+    ["a file's state"] = "uv.fs_stat('.', late)", ["a name's address"] = "uv.getaddrinfo('localhost', nil, nil, late)",
+    ["random bytes"] = "uv.random(10, 0, late)",
+    ["the end of a handle"] = "uv.new_timer():close(late)", ["a message"] = "uv.new_async(late):send()",
+    ["what was written"] = [[
+      local both = uv.pipe()
+      local from, to = uv.new_pipe(), uv.new_pipe()
+      from:open(both.read)
+      to:open(both.write)
+      to:write('x', late)]],
+  }) do
+    it("leaves no callback that waits for " .. what, function()
+      local lines = "local uv = lunette.uv local function late() print('late') uv.stop() end " .. code
+      local script = app.lunette.load(write("waits.lua", lines))
+      app.lunette.load(write("other.lua", lines:gsub("late'", "heard'")))
+      script:unload()
+      app.lunette.uv.run()
+      assert.equal("heard\n", output())
+      assert.same({}, app.messages)
+    end)
+  end
+
   it("lets an aggregation of the script's live on where others count into it", function()
     local shared = {}
     package.loaded["shared"] = shared
@@ -192,6 +214,31 @@ describe("lunette.unload", function()
     script:unload()
     assert.is_truthy(tostring(failure(script.unload, script)):find("has been unloaded", 1, true))
     assert.is_truthy(tostring(failure(function() return script.paht end)):find("did you mean 'path'", 1, true))
+  end)
+end)
+
+describe("lunette.at_exit", function()
+  it("is heard from what was given to it, and from what that has given to it, but not for ever", function()
+    app.lunette.load(write("again.lua", [[
+      local count = 0
+      local function again()
+        count = count + 1
+        if count % 50 == 0 then print(count) end
+        lunette.at_exit(again)
+      end
+      lunette.at_exit(again)]]))
+    assert.equal("50\n100\n", output())
+    assert.equal(1, #app.messages)
+    assert.matches("again.lua:5: at_exit: called from at_exit, 100 times over", app.messages[1])
+  end)
+
+  it("may reload its script, but not for ever", function()
+    local script = app.lunette.load(write("again.lua", [[
+      lunette.state.count = (lunette.state.count or 0) + 1
+      lunette.at_exit(function() lunette.scripts[1]:reload() end)]]))
+    output()
+    assert.is_true(script.loaded)
+    assert.equal(1, #app.messages)
   end)
 end)
 
