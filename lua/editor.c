@@ -226,7 +226,7 @@ Reading editor_read(Terminal *terminal, const char *prompt, size_t *size) {
   el_set(editor->edit, EL_PREP_TERM, 1); /* before the prompt is there: what is typed from then on is shown once */
   const char *line = el_gets(editor->edit, &count);
   if (!line || count <= 0 || editor->cancelled || editor->ended) {
-    terminal_put(terminal, "\n", 1);
+    if (!terminal->is_aside) terminal_put(terminal, "\n", 1);
     *size = editor->typed;
     el_reset(editor->edit);
     return editor->cancelled ? READ_CANCELLED : READ_END;

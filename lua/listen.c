@@ -62,6 +62,11 @@ int socket_connect(const char *path, lun_error *error) {
   struct sockaddr_un address;
   if (address_of(path, &address, error) != LUN_OK) return -1;
   int fd = reach(&address);
-  if (fd < 0) (void)lun_error_set(error, LUN_NO_INPUT, "cannot connect to %s: %s", path, strerror(errno));
-  return fd;
+  if (fd >= 0) return fd;
+  struct stat facts;
+  int failure = errno;
+  bool is_other = failure == ECONNREFUSED && stat(path, &facts) == 0 && !S_ISSOCK(facts.st_mode);
+  (void)lun_error_set(error, LUN_NO_INPUT, "cannot connect to %s: %s", path,
+                      is_other ? "it is no socket" : failure == ECONNREFUSED ? "nobody listens there" : strerror(failure));
+  return -1;
 }

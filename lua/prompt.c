@@ -106,8 +106,11 @@ Reading terminal_byte(Terminal *terminal, char *byte) {
     lun_error_clear(&error);
     if (status != LUN_OK) return READ_END; /* the run is to end: nothing more is asked */
     if (fds[1].revents && is_cancelled(terminal)) return READ_CANCELLED;
-    if (fds[2].revents) take_changes(terminal);
-    if (fds[3].revents && !terminal->source.arrived(terminal->source.self)) return READ_END;
+    if (fds[3].revents && !terminal->source.arrived(terminal->source.self)) {
+      terminal_yield(terminal); /* what was being typed is for nobody */
+      return READ_END;
+    }
+    if (fds[2].revents || terminal->is_aside) take_changes(terminal); /* before a key changes the line */
     if (!fds[0].revents) continue;
     ssize_t got = read(terminal->in, byte, 1);
     if (got == 1) return READ_LINE;

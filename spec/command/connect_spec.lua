@@ -77,6 +77,28 @@ local function dialogue(lines)
   return result
 end
 
+-- A bare client: write(text), shows(text) waits until that has come.
+local function raw()
+  local self = { text = "", pipe = assert(uv.new_pipe(false)) }
+  local connected = false
+  self.pipe:connect(folder .. "/socket", function(problem)
+    assert(not problem, problem)
+    connected = true
+  end)
+  while not connected do uv.run("once") end
+  function self.reads()
+    self.pipe:read_start(function(_, chunk) self.text = self.text .. (chunk or "") end)
+  end
+  function self.shows(text)
+    while not self.text:find(text, 1, true) do uv.run("once") end
+  end
+  function self.close()
+    self.pipe:close()
+    uv.run("nowait")
+  end
+  return self
+end
+
 local welcome = "lunette 0.1.0, connected: help shows the commands, quit leaves\n"
 
 describe("lunette connect", function()
@@ -174,6 +196,60 @@ lunette.onn: no such field; did you mean 'on'?
     assert.equal(9, server.wait())
   end)
 
+  it("serves five, each with lines, variables and breakpoints of its own", function()
+    serve()
+    local clients = {}
+    for i = 1, 5 do
+      clients[i] = raw()
+      clients[i].reads()
+    end
+    for i, one in ipairs(clients) do one.pipe:write(("mine = %d\nbreakpoint tick n %% 10 == %d\n"):format(i, i)) end
+    for i, one in ipairs(clients) do one.shows(("breakpoint 1: 1 function\n")) one.text = "" one.expected = i end
+    for round = 1, 3 do
+      for i, one in ipairs(clients) do
+        one.pipe:write(("print(mine, call and call:param(1) %% 10, %d)\n"):format(round))
+        one.shows(("%d\t"):format(i))
+        one.pipe:write("continue\n")
+      end
+    end
+    for i, one in ipairs(clients) do
+      for other = 1, 5 do
+        if other ~= i then assert.is_nil(one.text:find(("%d\t%d\t"):format(other, other), 1, true)) end
+      end
+      one.close()
+    end
+    assert.equal(143, server.finish("sigterm"))
+  end)
+
+  it("is not held up by a client that reads nothing, and tells him what he has missed", function()
+    serve()
+    local slow, other = raw(), raw()
+    other.reads()
+    slow.pipe:write("on('tick', function() print(('x'):rep(1000)) end)\n")
+    other.pipe:write("from = nil; on('tick', function(_, n) from = from or n; if n == from + 50000 then print('far') end end)\n")
+    other.shows("far")
+    slow.reads()
+    slow.shows("bytes left out: they were not read in time\n")
+    slow.close()
+    other.close()
+    assert.equal(143, server.finish("sigterm"))
+  end)
+
+  it("takes garbage, and lines of any length", function()
+    serve()
+    local one = raw()
+    one.reads()
+    one.pipe:write("\0\2\255\27\n\1\n\1\1x\n\3\n" .. ("x"):rep(10 << 20) .. "\n1 + 1\n")
+    one.shows("a line has at most 65536 bytes, not 10485760\n")
+    one.shows("\0p2\n")
+    one.pipe:write("print('a\\0pb')\n")
+    one.shows("\0pa\\0pb\n\0p")
+    one.pipe:write("40 +") -- and is gone in the middle of a line
+    one.close()
+    assert.equal(welcome .. "3\n", client({ "1 + 2" }).stderr)
+    assert.equal(143, server.finish("sigterm"))
+  end)
+
   it("listens where only the owner may come", function()
     serve()
     assert.equal("rw-------", lfs.attributes(folder .. "/socket", "permissions"))
@@ -194,6 +270,12 @@ lunette.onn: no such field; did you mean 'on'?
   it("says what is wrong with a path", function()
     local none = run { "connect", "none" }
     assert.same({ 66, "lunette: cannot connect to none: No such file or directory\n" }, { none.status, none.stderr })
+    local file = run { "connect", "notes", files = { notes = "mine" } }
+    assert.same({ 66, "lunette: cannot connect to notes: it is no socket\n" }, { file.status, file.stderr })
+    serve()
+    server.finish("sigkill")
+    local left = command.run(command.lunette, { "connect", "socket" }, { cwd = folder.path })
+    assert.same({ 66, "lunette: cannot connect to socket: nobody listens there\n" }, { left.status, left.stderr })
     local long = run { "connect", ("x"):rep(200) }
     assert.equal(64, long.status)
     assert.equal(64, run { "connect" }.status)
