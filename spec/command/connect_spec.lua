@@ -226,7 +226,7 @@ lunette.onn: no such field; did you mean 'on'?
     local slow, other = raw(), raw()
     other.reads()
     slow.pipe:write("on('tick', function() print(('x'):rep(1000)) end)\n")
-    other.pipe:write("from = nil; on('tick', function(_, n) from = from or n; if n == from + 50000 then print('far') end end)\n")
+    other.pipe:write("from = nil; on('tick', function(_, n) from = from or n if n == from + 50000 then print('far') end end)\n")
     other.shows("far")
     slow.reads()
     slow.shows("bytes left out: they were not read in time\n")

@@ -205,6 +205,59 @@ leaf(n=1)
 lunette> ▮]]
   end)
 
+  it("shows long and odd values within bounds", function()
+    files.write(folder .. "/watch.lua", "lunette.on('leaf', function() end)")
+    local screen <close> = open(guest, "-s", "watch.lua", "app.wasm")
+    screen:enters("('é'):rep(2000)", "reload watch.lua", "lunette.scripts", "'\\27[31m', '\\255'", "self = {}",
+      "self.self = self", "self", "setmetatable({}, { __tostring = function() error('no') end })", "unload watch.lua", "#lunette.scripts")
+    screen:shows [[
+lunette 0.1.0. continue runs the guest; help shows the commands
+lunette> ('é'):rep(2000)
+"ééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééé
+éééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééé
+éééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééé
+éééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééé
+" and 3362 bytes more
+lunette> reload watch.lua
+script: watch.lua
+lunette> lunette.scripts
+{ script: watch.lua }
+lunette> '\27[31m', '\255'
+"\x1b[31m"  "\xff"
+lunette> self = {}
+lunette> self.self = self
+lunette> self
+{ self = <the same table> }
+lunette> setmetatable({}, { __tostring = function() error('no') end })
+<table>
+lunette> unload watch.lua
+lunette> #lunette.scripts
+0
+lunette> ▮]]
+  end)
+
+  it("tells of a listener that fails, and goes on", function()
+    local screen <close> = open(guest, "app.wasm")
+    screen:enters("on('leaf', function(call) error('oops') end)", "advance middle", "step", "finish", "step")
+    screen:shows [[
+lunette 0.1.0. continue runs the guest; help shows the commands
+lunette> on('leaf', function(call) error('oops') end)
+attachment prompt
+lunette> advance middle
+middle(n=1, x=2.5)
+lunette> step
+leaf(n=1)
+lunette> finish
+lunette: prompt:1: oops
+  stack traceback:
+    [C]: in function 'error'
+    prompt:1: in function <prompt:1>
+leaf returned 8
+lunette> step
+leaf(n=100)
+lunette> ▮]]
+  end)
+
   it("goes on over lines", function()
     local screen <close> = open(guest, "app.wasm")
     screen:enters("for i = 1, 2 do", "  print(i)", "end", "f = function(")

@@ -89,7 +89,8 @@ local function command(name, usage, help, run)
   return row
 end
 
-command("bt", "[N]", "the stack, top first, with arguments; N frames of it", function(prompt, count)
+local bt_help = "the stack, top first, with arguments (now: as they stand, no longer as given); N frames of it"
+command("bt", "[N]", bt_help, function(prompt, count)
   local stack = need_stack(prompt)
   local most = count and whole(count, "the number of frames") or SHOWN
   for i = 1, math.min(#stack, most) do prompt:say("%s", frame_line(prompt, i)) end

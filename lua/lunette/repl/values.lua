@@ -4,11 +4,18 @@
 local values = {}
 
 local WIDTH, DEPTH, ITEMS = 96, 4, 64
+local BYTES = 640 -- of a string; print shows all of it
 
 local escapes = { ["\n"] = "\\n", ["\t"] = "\\t", ["\r"] = "\\r", ["\0"] = "\\0", ['"'] = '\\"', ["\\"] = "\\\\" }
 
-local function quoted(text)
-  return '"' .. text:gsub('[%c"\\]', function(byte) return escapes[byte] or ("\\x%02x"):format(byte:byte()) end) .. '"'
+local quoted
+function quoted(text)
+  if #text > BYTES then
+    local cut = utf8.len(text) and utf8.offset(text, 0, BYTES) - 1 or BYTES -- not within a character
+    return ("%s and %d bytes more"):format(quoted(text:sub(1, cut)), #text - cut)
+  end
+  local odd = utf8.len(text) and '[%c"\\]' or '[%c"\\\128-\255]' -- what is no UTF-8 would be lost on the screen
+  return '"' .. text:gsub(odd, function(byte) return escapes[byte] or ("\\x%02x"):format(byte:byte()) end) .. '"'
 end
 
 local function is_name(key) return type(key) == "string" and key:find("^[%a_][%w_]*$") ~= nil end
@@ -61,7 +68,7 @@ end
 
 function show(value, depth, open)
   if type(value) == "string" then return quoted(value) end
-  if type(value) == "table" and not (getmetatable(value) or {}).__tostring then return show_table(value, depth, open) end
+  if type(value) == "table" and not (debug.getmetatable(value) or {}).__tostring then return show_table(value, depth, open) end
   local good, text = pcall(tostring, value)
   return good and text or "<" .. type(value) .. ">"
 end
