@@ -65,11 +65,19 @@ local function source_of(session, spec, path)
 end
 
 -- ---- running ----
+-- Lines of a traceback that begin so are lunette's own; a long path is shown by its end.
+local own = debug.getinfo(1, "S").short_src:match("^.*/") or "lunette/"
+
+local function is_own(line)
+  return line:sub(1, #own) == own or line:find("^%.%.%.[^:]*lunette/[%w/]+%.lua:") or line:find("^%[C%]:")
+    or line:find("^%(%.%.%.")
+end
+
 -- Where the script was when it failed: its own frames, if there is more to say than the message does.
 local function trace()
   local lines = {}
   for line in debug.traceback("", 3):gmatch("\t([^\n]+)") do
-    if not line:find("^lunette/") and not line:find("^%[C%]:") and not line:find("^%(%.%.%.") then lines[#lines + 1] = line end
+    if not is_own(line) then lines[#lines + 1] = line end
     if line:find("in main chunk$") then break end
   end
   return #lines > 1 and "stack traceback:\n\t" .. table.concat(lines, "\n\t") or nil

@@ -324,6 +324,15 @@ describe("a fake", function()
     assert.is_truthy(problem:find("fake_spec%.lua:%d+: fake: its instance is being made at this moment$"), problem)
   end)
 
+  it("shows of a script that fails its own frames alone", function()
+    local fake = fake_of({ functions = { "f" } })
+    local function told(code) return tostring(failure(fake.eval, fake, code)) end
+    assert.equal("-e:1: intercept: changing calls needs lunette.session{unsafe=true}",
+      told('lunette.intercept("f", function() end)'))
+    assert.equal('-e:2: on: a where expected, got nil (all functions: "*")\nstack traceback:\n\t-e:2: in local \'listen\'\n'
+      .. "\t-e:4: in main chunk", told("local function listen()\n  lunette.on(nil, print)\nend\nlisten()"))
+  end)
+
   it("takes work in proportion to its functions, also where each has a signature of its own", function()
     local kinds = { "i32", "i64", "f32", "f64" }
     -- Thousands of steps of Lua.
