@@ -324,6 +324,20 @@ describe("a fake", function()
     assert.is_truthy(problem:find("fake_spec%.lua:%d+: fake: its instance is being made at this moment$"), problem)
   end)
 
+  it("R10 passes NaNs with all of their bits", function()
+    local fake, seen = fake_of({ frames = { "main" }, functions = {
+      { name = "f", params = { "f32", "f64" }, results = { "f32" }, export = true },
+    } }), {}
+    fake.lunette.on("f", {
+      before = function(call) seen[1], seen[2] = call:bits(1), call:bits(2) end,
+      after = function(call) seen[3] = call:bits(1) end,
+    })
+    local function double(bits) return (string.unpack("<d", string.pack("<I8", bits))) end
+    local single, wide, result = double(0x7ff4000000000000), double(0x7ff0000000000001), double(0xfff0000020000000)
+    assert.is_nil(fake:call({ "f", single, wide, returns = result }))
+    assert.same({ 0x7fa00000, 0x7ff0000000000001, 0xff800001 }, seen)
+  end)
+
   it("shows of a script that fails its own frames alone", function()
     local fake = fake_of({ functions = { "f" } })
     local function told(code) return tostring(failure(fake.eval, fake, code)) end

@@ -34,12 +34,20 @@ local function check_value(what, kind, value)
   return value >= 1 << 31 and value - (1 << 32) or value
 end
 
+-- string.pack would make a signalling NaN quiet.
+local function f32_bytes(value)
+  if value == value then return string.pack(formats.f32, value, 0) end
+  local bits = string.unpack("<I8", string.pack("<d", value))
+  local payload = bits >> 29 & 0x7fffff
+  return string.pack("<I8", (bits >> 63) << 31 | 0x7f800000 | (payload == 0 and 0x400000 or payload))
+end
+
 local function value_bytes(kind, value)
   if module.types[kind].null then return "" end
   if kind == "v128" then return value end
   if kind == "i32" then return string.pack(formats.i32, value & 0xffffffff, 0) end
-  if kind == "f32" then return string.pack(formats.f32, value, 0) end
-  return string.pack(formats[kind], kind == "f64" and value + 0.0 or value)
+  if kind == "f32" then return f32_bytes(value) end
+  return string.pack(formats[kind], value)
 end
 
 local function read_values(what, kinds, given, count)
