@@ -209,7 +209,8 @@ lunette> ▮]]
     files.write(folder .. "/watch.lua", "lunette.on('leaf', function() end)")
     local screen <close> = open(guest, "-s", "watch.lua", "app.wasm")
     screen:enters("('é'):rep(2000)", "reload watch.lua", "lunette.scripts", "'\\27[31m', '\\255'", "self = {}",
-      "self.self = self", "self", "setmetatable({}, { __tostring = function() error('no') end })", "unload watch.lua", "#lunette.scripts")
+      "self.self = self", "self",
+      "setmetatable({}, { __tostring = function() error('no') end })", "unload watch.lua", "#lunette.scripts")
     screen:shows [[
 lunette 0.1.0. continue runs the guest; help shows the commands
 lunette> ('é'):rep(2000)

@@ -191,6 +191,7 @@ command("mem", "ADDR [N] [TYPE]", "N bytes of memory, or N values of a type: u8 
       lines[i] = { ("0x%x"):format(here), values.plain(memory[kind](memory, here)) }
     end
     columns(prompt, lines)
+    if many > SHOWN then prompt:say("  and %d more", many - SHOWN) end
   end)
 
 command("functions", "[WHERE]", "the functions whose name matches", function(prompt, where)
