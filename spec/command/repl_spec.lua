@@ -126,7 +126,7 @@ the guest has ended with status 0
 
   it("shows a hundred values of memory, and how many more were asked for", function()
     local said = dialogue({ "mem 16 103 u8", "quit" })
-    assert.equal("  0x73  0\n  and 3 more\n", said:sub(-24))
+    assert.equal("  0x73  0\n  and 3 more\n", said:sub(-23))
     assert.equal(101, select(2, said:gsub("\n", "")))
   end)
 
