@@ -213,8 +213,8 @@ struct Listening {
   const Ear *ear;           /* the only one, where nothing is kept of a call for it; NULL: the hooks see to everything */
 };
 
-/* Its times are taken; the node of its stack is known; its one listener may jump to the run's guard, behind which the clock
- * has to go on (trace's); from RECORD_INTERCEPTED on what was done to it, as LUN_INTERCEPTED_…. */
+/* Its times are taken; the node of its stack is known; its one listener may jump to the run's guard if there is one, behind
+ * which the clock has to go on (trace's); from RECORD_INTERCEPTED on what was done to it, as LUN_INTERCEPTED_…. */
 enum { RECORD_TIMED = 1, RECORD_NODE = 2, RECORD_JUMPS = 4, RECORD_CLOCKED = 8, RECORD_INTERCEPTED = 16 };
 
 /* One listener's share of a call. */
@@ -331,7 +331,7 @@ struct lun_store {
   uint32_t depth;           /* frames of instances with a max_depth */
   uint32_t pending;         /* a callback asked for the end: checked when it returns */
   uint32_t detours;         /* not 0: the hooks tell of every call (store_detours) */
-  uint8_t jumps;            /* RECORD_JUMPS: the run at hand has a guard; or 0 */
+  bool jumps;               /* the run at hand has a guard */
 
   Slot *stack;              /* mapped, with an unmapped page behind it */
   size_t stack_bytes;
@@ -453,7 +453,7 @@ LUN_MUST_CHECK lun_status host_call(Store *store, Function *function, Slot *fp);
  * written; NULL: in a host function, whose record tells. */
 lun_status safepoint(Store *store, const Point *at);
 /* A record of sizeof(Record) + extra bytes, a multiple of 16; NULL: no room. The caller fills what its kind needs. */
-static inline Record *record_push(Store *store, RecordKind kind, Phase phase, Slot *fp, size_t extra) {
+static inline Record *record_push_flagged(Store *store, RecordKind kind, Phase phase, unsigned flags, Slot *fp, size_t extra) {
   Record *record = (Record *)(void *)store->record_free;
   if (UNLIKELY((size_t)(store->record_end - store->record_free) < sizeof *record + extra)) return NULL;
   store->record_free += sizeof *record + extra;
@@ -461,18 +461,21 @@ static inline Record *record_push(Store *store, RecordKind kind, Phase phase, Sl
   record->fp = fp;
   record->kind = (uint8_t)kind;
   record->phase = (uint8_t)phase;
-  record->entry = 0;
+  record->flags = (uint8_t)flags;
   record->failed = false;
   record->depth = 0;
   record->serial = 0;
   store->record = record;
   return record;
 }
+static inline Record *record_push(Store *store, RecordKind kind, Phase phase, Slot *fp, size_t extra) {
+  return record_push_flagged(store, kind, phase, 0, fp, extra);
+}
 _Static_assert(sizeof(Record) % 16 == 0, "records stay aligned");
 /* The record of a call that its listeners are about to be told of, who are frozen with it; all but their hearings is filled in.
  * NULL: no room. */
-static inline Record *record_open(Store *store, Function *function, Slot *fp, size_t extra) {
-  Record *record = record_push(store, RECORD_CALL, PHASE_BEFORE, fp, extra);
+static inline Record *record_open(Store *store, Function *function, unsigned flags, Slot *fp, size_t extra) {
+  Record *record = record_push_flagged(store, RECORD_CALL, PHASE_BEFORE, flags, fp, extra);
   if (UNLIKELY(!record)) return NULL;
   record->ret = (const Word *)(uintptr_t)fp[-1];
   record->function = function;

@@ -235,11 +235,11 @@ static void continue_run(void *store) { run_behind(store); }
 
 static void run_guarded(Store *store, Function *function, Handler handler, Slot *fp) {
   Start start = { store, function, handler, fp };
-  uint8_t outer = store->jumps;
-  store->jumps = store->guard ? RECORD_JUMPS : 0;
+  bool outer = store->jumps;
+  store->jumps = store->guard != NULL;
   lun_guarded ended = store->guard ? store->guard(store->guard_self, start_run, &start) : LUN_GUARDED_NOT_ENTERED;
   if (ended == LUN_GUARDED_NOT_ENTERED) {
-    store->jumps = 0;
+    store->jumps = false;
     start_run(&start);
   }
   while (ended == LUN_GUARDED_JUMPED) {

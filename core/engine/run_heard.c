@@ -44,9 +44,8 @@ HANDLER(ENTER_HEARD) {
   /* What has to live on over the callback is kept small: memory is loaded again, and base is of no use to an entry. */
   if (UNLIKELY(!has_room(function, fp, store) || (store->detours | ear->silent) != 0))
     return op_ENTER_TRACED(pc, fp, NULL, 0, store, 0);
-  Record *record = record_open(store, function, fp, set->extra);
+  Record *record = record_open(store, function, RECORD_JUMPS, fp, set->extra);
   if (UNLIKELY(!record)) return op_ENTER_TRACED(pc, fp, NULL, 0, store, 0);
-  record->flags = store->jumps;
   record->hearings[0] = (Hearing){ NULL, true };
   if (LIKELY(ear->before != NULL)) listener_tell(ear->before, ear->self, record, fp - 2 - function->type->slots);
   return go_in(pc, fp, store, record);

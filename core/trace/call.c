@@ -89,7 +89,9 @@ uint64_t lun_call_weight(const lun_call *call) {
 
 lun_attachment *lun_call_attachment(const lun_call *call) { return attachment_of(call); }
 
-static inline bool can_jump(const lun_call *call) { return call->kind == RECORD_CALL && (call->flags & RECORD_JUMPS) != 0; }
+static inline bool can_jump(const lun_call *call) {
+  return call->kind == RECORD_CALL && (call->flags & RECORD_JUMPS) != 0 && call->function->store->jumps;
+}
 bool lun_call_can_jump(const lun_call *call) { return can_jump(call); }
 
 lun_brief lun_call_brief(lun_call *call) {

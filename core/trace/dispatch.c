@@ -113,12 +113,11 @@ bool dispatch_enter(Store *store, Function *function, Slot *fp) {
   const Type *type = function->type;
   size_t extra = set->head.extra;
   if (UNLIKELY(set->keeps & KEEPS_PARAMS)) extra += saved_size(type);
-  Record *record = record_open(store, function, fp, extra);
+  unsigned flags = LIKELY(set->count == 1) ? RECORD_JUMPS : 0; /* where it goes on behind a jump, no others are told */
+  Record *record = record_open(store, function, flags, fp, extra);
   if (UNLIKELY(!record)) return false;
   const Slot *params = fp - 2 - type->slots;
   Trace *trace = trace_of(store);
-  /* Where it goes on behind a jump, no others are told. */
-  if (LIKELY(set->count == 1)) record->flags = store->jumps;
   if (UNLIKELY(trace->intercepted)) {
     record->flags = (uint8_t)(trace->intercepted * RECORD_INTERCEPTED);
     trace->intercepted = 0;

@@ -128,10 +128,11 @@ static bool tell_listeners(Store *store, Function *function, Slot *fp, uint64_t 
   }
   store->tail_of = tail_of;
   if (store->last_id == id) store->last_id--;
-  uint8_t jumps = store->jumps;
-  store->jumps = 0; /* behind this before it goes on here */
+  bool jumps = store->jumps;
+  store->jumps = false; /* behind these callbacks it goes on here */
   bool told = store->hooks->enter(store, function, fp);
   store->jumps = jumps;
+  if (told) store->record->flags &= (uint8_t)~RECORD_JUMPS;
   if (!told && store->last_id < id) store->last_id = id;
   return told;
 }

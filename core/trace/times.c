@@ -159,8 +159,8 @@ static __attribute__((noinline)) bool enter_others(Store *store, Function *funct
   trace_of(store)->moment = stopped.moment;
   trace_of(store)->outer_fence = stopped.fence;
   store->fence = store->last_id + 1;
-  uint8_t jumps = store->jumps;
-  if (!set->timed) store->jumps = 0; /* behind its before the clock goes on, and there is no room to say how */
+  bool jumps = store->jumps;
+  if (!set->timed) store->jumps = false; /* behind its before the clock goes on, and there is no room to say how */
   bool well = dispatch_enter(store, function, fp);
   store->jumps = jumps;
   if (well) {
