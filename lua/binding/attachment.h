@@ -19,6 +19,8 @@ typedef struct Guard {
   void (*run)(void *argument);
   void *argument;
   bool entered;
+  lua_Hook hook;             /* a script's, while none of its functions can be at work */
+  int hook_mask, hook_count;
 } Guard;
 
 /* A Lua listener, once per attachment, however many functions it listens to. */

@@ -6,6 +6,24 @@
  * call objects that were asked for last are at hand there, since to copy them costs less than to look them up. */
 #include "attachment.h"
 
+/* ---- hooks ---- */
+/* A script's hook for calls and returns (debug.sethook) is told of scripts' functions, not of run_inside: what it raised there
+ * would be no callback's error. Other hooks are not told of C functions. */
+enum { HOOKED = LUA_MASKCALL | LUA_MASKRET };
+
+static void hook_take(Guard *guard) {
+  lua_State *L = guard->L;
+  guard->hook = lua_gethook(L);
+  guard->hook_mask = lua_gethookmask(L);
+  guard->hook_count = lua_gethookcount(L);
+  if (guard->hook_mask & HOOKED) lua_sethook(L, NULL, 0, 0);
+}
+
+static void hook_put(const Guard *guard) {
+  if (guard->hook_mask & HOOKED) lua_sethook(guard->L, guard->hook, guard->hook_mask, guard->hook_count);
+}
+
+/* ---- runs ---- */
 /* (anchors, handler, handler, guard) */
 static int run_inside(lua_State *L) {
   Guard *guard = lua_touserdata(L, HOST_HANDLER + 1);
@@ -13,7 +31,9 @@ static int run_inside(lua_State *L) {
   lua_settop(L, HOST_HANDLER);
   lua_settop(L, BOTTOM);
   guard->entered = true;
+  hook_put(guard);
   guard->run(guard->argument);
+  hook_take(guard);
   return 0;
 }
 
@@ -33,13 +53,16 @@ lun_guarded guard_run(void *self, void (*run)(void *argument), void *argument) {
   lua_pushlightuserdata(L, &guard);
   session->guard = &guard;
   session->context = CONTEXT_LISTENER; /* whoever else gets to work in the run says so */
+  hook_take(&guard);
   int status = lua_pcall(L, HOST_HANDLER + 1, 0, base + 1);
+  bool jumped = status != LUA_OK && guard.entered;
   session->guard = guard.outer;
   session->context = outer;
-  if (status != LUA_OK && guard.entered) listener_jumped(&guard, L);
+  if (jumped) listener_jumped(&guard, L);
+  else hook_put(&guard);
   lua_settop(L, base);
   if (!guard.entered) return LUN_GUARDED_NOT_ENTERED;
-  return status == LUA_OK ? LUN_GUARDED_RETURNED : LUN_GUARDED_JUMPED;
+  return jumped ? LUN_GUARDED_JUMPED : LUN_GUARDED_RETURNED;
 }
 
 /* ---- what is at hand ---- */

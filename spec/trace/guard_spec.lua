@@ -84,6 +84,26 @@ describe("R9 an error in Lua", function()
     assert.equal(1, #app.messages)
     assert.matches("of 16\n", app.messages[1])
   end)
+
+  it("of a hook that a callback has set is never told of where no callback is at work", function()
+    for _, mask in ipairs({ "r", "c", "cr", "crl" }) do
+      local app = open()
+      local befores, afters = 0, 0
+      local function refuse_unknown()
+        local called = debug.getinfo(2, "Sf")
+        if called.what == "C" and called.func ~= debug.sethook then error("hooked") end
+      end
+      local attachment = app.lunette.on("leaf", {
+        before = function()
+          befores = befores + 1
+          debug.sethook(refuse_unknown, mask)
+        end,
+        after = function() afters = afters + 1 end,
+      })
+      for i = 1, 3 do assert.equal(i, app.instance:invoke("leaf", i)) end
+      assert.same({ 3, 3, 0 }, { befores, afters, attachment.errors })
+    end
+  end)
 end)
 
 describe("what is at hand in a run", function()
