@@ -65,6 +65,10 @@ void budget_excess_text(const Budget *budget, Excess excess, char *text, size_t 
            most);
 }
 
+bool budget_is_excess(const char *text) {
+  return strstr(text, "exceeded its script-time of ") || strstr(text, "exceeded the script-memory of ");
+}
+
 static void push_excess_text(lua_State *L, const Budget *budget, Excess excess) {
   char text[BUDGET_TEXT];
   budget_excess_text(budget, excess, text, sizeof text);
@@ -128,7 +132,8 @@ static unsigned signal_users;
 static int signal_number;
 static struct sigaction signal_before;
 
-static void tick(Budget *budget) {
+/* `count`: the kernel's own ticks may be further apart than ours; it says how many it has left out. */
+static void tick(Budget *budget, unsigned count) {
   lua_State *L = budget_running(budget);
   if (!L) {
     if (atomic_fetch_add_explicit(&budget->idle, 1, memory_order_relaxed) + 1 < IDLE_MOST) return;
@@ -139,8 +144,8 @@ static void tick(Budget *budget) {
   }
   atomic_store_explicit(&budget->idle, 0, memory_order_relaxed);
   unsigned left = atomic_load_explicit(&budget->left, memory_order_relaxed);
-  if (left > 1) {
-    atomic_store_explicit(&budget->left, left - 1, memory_order_relaxed);
+  if (left > count) {
+    atomic_store_explicit(&budget->left, left - count, memory_order_relaxed);
     return;
   }
   /* Also again, where it is late: the coroutine may be another one. */
@@ -153,7 +158,7 @@ static void tick(Budget *budget) {
 static void on_signal(int number, siginfo_t *info, void *unused) {
   int saved = errno;
   (void)number, (void)unused;
-  if (info->si_code == SI_TIMER) tick(info->si_value.sival_ptr);
+  if (info->si_code == SI_TIMER) tick(info->si_value.sival_ptr, 1 + (unsigned)info->si_overrun);
   errno = saved;
 }
 
@@ -274,7 +279,7 @@ static int say_excess(lua_State *L, Budget *budget, int base, int status) {
   if (status != LUA_OK && lua_type(L, -1) != LUA_TSTRING) return status; /* what a handler has made of it */
   const char *text = status != LUA_OK ? lua_tostring(L, -1) : "";
   const char *traceback = strchr(text, '\n');
-  if (strstr(text, "exceeded ")) return status;
+  if (budget_is_excess(text)) return status;
   if (status == LUA_OK) lua_settop(L, base);
   lua_pushcfunction(L, push_excess);
   lua_pushlightuserdata(L, budget);
@@ -298,6 +303,7 @@ int budget_pcall_in(Session *session, lua_State *L, int arguments, int results, 
   budget_begin(budget, L, ticks, &outer);
   int status = lua_pcall(L, arguments, results, handler);
   Excess excess = budget_end(budget, L, &outer);
+  if (excess != EXCESS_NONE) session->excesses++;
   return excess == EXCESS_NONE ? status : say_excess(L, budget, base, status);
 }
 

@@ -55,6 +55,8 @@ void budget_interrupt(Budget *budget, lua_State *L);
 /* "x.lua:3: exceeded its script-time of 50ms" */
 void budget_excess_text(const Budget *budget, Excess excess, char *text, size_t room);
 enum { BUDGET_TEXT = 256 };
+/* Whether the text says that already. */
+bool budget_is_excess(const char *text);
 
 static inline void budget_check(lua_State *L, Budget *budget) {
   if (__builtin_expect(atomic_load_explicit(&budget->excess, memory_order_relaxed) != EXCESS_NONE, 0)) budget_raise(L, budget);

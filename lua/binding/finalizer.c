@@ -5,7 +5,6 @@
  * hooks work, with a budget of its own. A finalizer that exceeds it is not run again; none is when nothing would end it, or
  * when several have exceeded theirs. */
 #include <stdio.h>
-#include <string.h>
 
 #include "budget.h"
 
@@ -18,7 +17,7 @@ static const char class_key;  /* registry: the guards' metatable */
 static void tell(const Budget *budget, lua_State *T, Excess excess) {
   const char *text = lua_type(T, -1) == LUA_TSTRING ? lua_tostring(T, -1) : "an error in a finalizer";
   char line[600], own[BUDGET_TEXT];
-  if (excess != EXCESS_NONE && !strstr(text, "exceeded ")) {
+  if (excess != EXCESS_NONE && !budget_is_excess(text)) {
     budget_excess_text(budget, excess, own, sizeof own);
     text = own;
   }

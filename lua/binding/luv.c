@@ -221,6 +221,8 @@ static int call_wrapped(lua_State *L) {
   Loop *loop = loop_open(L, session);
   int count = lua_gettop(L), status;
   luaL_checkstack(L, 8, NULL);
+  if (session->excesses >= EXCESSES_MOST && budget_is_timed(L))
+    return luaL_error(L, "callbacks have exceeded their budget %d times: no further ones from this one", EXCESSES_MOST);
   if (!loop->running) uv_update_time(&loop->uv);
   if (lua_istable(L, RECORD)) {
     lua_pushvalue(L, RECORD);

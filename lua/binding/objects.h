@@ -126,6 +126,7 @@ struct Session {
   Budget *budget;            /* budget.h; NULL: callbacks may take what they like */
   unsigned budget_ticks, budget_load_ticks;
   uint64_t script_time_ns;
+  unsigned excesses;          /* so many callbacks have exceeded a budget */
 };
 /* Indexes on the session's threads. Behind the handlers a guard's frame keeps some of what is anchored at hand. */
 enum { ANCHORS = 1, TEXT_HANDLER = 2, HOST_HANDLER = 3, AT_HAND = 4, AT_HAND_COUNT = 32, BOTTOM = 3 + AT_HAND_COUNT };
@@ -182,6 +183,9 @@ static inline int budget_pcall(Session *session, lua_State *L, int arguments, in
 /* The same where it may be a part of a callback that is at work. */
 int budget_pcall_shared(Session *session, lua_State *L, int arguments, int results, int handler);
 bool budget_was_exceeded(const Session *session);
+/* Callbacks that exceed a budget are heard no more; behind so many of them none can put further ones to work, or they might
+ * follow one another for ever. */
+enum { EXCESSES_MOST = 50 };
 /* Whether a callback is at work whose time is limited. */
 bool budget_is_timed(lua_State *L);
 /* Around what is not the callback's own doing. There is a budget. */

@@ -417,6 +417,12 @@ static int session_get_is_timed(lua_State *L) {
   return 1;
 }
 
+/* Whether callbacks have exceeded budgets too often for the one at work to put others to work. */
+static int session_get_is_over(lua_State *L) {
+  lua_pushboolean(L, session_check(L, 1)->excesses >= EXCESSES_MOST && budget_is_timed(L));
+  return 1;
+}
+
 static int session_get_is_loan(lua_State *L) {
   lua_pushboolean(L, ((Session *)object_check_closed(L, 1, &session_class))->is_loan);
   return 1;
@@ -504,6 +510,7 @@ static const Field fields[] = {
   { "closed", session_get_closed, NULL },       { "strict", session_get_strict, NULL },
   { "instances", session_get_instances, NULL }, { "is_loan", session_get_is_loan, NULL },
   { "unsafe", session_get_unsafe, NULL },       { "is_timed", session_get_is_timed, NULL },
+  { "is_over", session_get_is_over, NULL },
   { "loop_failures", session_get_loop_failures, NULL },
   { NULL, NULL, NULL },
 };

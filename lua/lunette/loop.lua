@@ -3,6 +3,7 @@
 --
 -- What a script has started belongs to it and goes when it is unloaded; what a program has started, with its session.
 
+local Owner = require("lunette.owner")
 local core = require("lunette.core")
 
 local loop = {}
@@ -21,6 +22,7 @@ end
 local function timer(session, owner, name, ms, repeats, f)
   ms = milliseconds(name, ms, repeats and 1 or 0)
   if type(f) ~= "function" then error(("%s: a function expected, got %s"):format(name, type(f)), 0) end
+  Owner.check_budget(session, owner, name)
   if not owner then return core.timer(session:open(), ms, repeats, f) end
   local timers = owner.timers
   if not timers then

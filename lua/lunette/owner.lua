@@ -96,6 +96,13 @@ function Owner:attached(attachment)
   error(problem, 0)
 end
 
+--- Raises where a callback may put no further ones to work, since too many have exceeded their budget. A script that is
+-- loaded, by none, may.
+function Owner.check_budget(session, owner, what)
+  if not session:open().is_over or owner and owner.is_loading then return end
+  error(what .. ": callbacks have exceeded their budget too often: no further ones from this one", 0)
+end
+
 --- Has `release` called when the script goes. Gives a function that takes that back.
 function Owner:charge(release)
   local releases = self.releases

@@ -111,7 +111,9 @@ local function run(session, owner, source, chunk_name)
   local env = environment[owner.sandboxed and "closed" or "free"](session, session:api_for(owner), owner)
   local chunk, problem = load(source, chunk_name, "t", env)
   if not chunk then raise(session, problem) end
+  owner.is_loading = not session.core.is_timed
   local good, failure = session.core:call_load(chunk, explain)
+  owner.is_loading = false
   if not good then
     session:release(owner)
     failed(session, owner, failure)

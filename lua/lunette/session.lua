@@ -104,6 +104,7 @@ local function attach(session, owner, members, wanted, settings)
     if name ~= "where" then passed[name] = value end
   end
   passed.name = passed.name or owner and owner.name
+  Owner.check_budget(session, owner, "on")
   local compiled = wanted ~= nil and where.compile(wanted) or nil
   for _, member in ipairs(members) do
     member.where = compiled
@@ -175,6 +176,7 @@ local function watch(session, owner, what, kinds, callback, settings)
   for name in pairs(settings) do
     where.check_name(what, name, { "on_error", "reentrant" })
   end
+  Owner.check_budget(session, owner, what)
   local made = core.watch(session:open(), kinds, callback, settings)
   if owner then owner:attached(made) end
   return made
@@ -261,6 +263,7 @@ calls.expect, calls.fail = expectations.expect, expectations.fail
 function calls.at_exit(session, owner, callback)
   if type(callback) ~= "function" then error("at_exit: a function expected, got " .. type(callback), 0) end
   session:open()
+  Owner.check_budget(session, owner, "at_exit")
   local depth = session.exit_depth
   if depth >= EXITS_DEEP then error(("at_exit: called from at_exit, %d times over"):format(depth), 0) end
   session.exits[#session.exits + 1] = { callback = callback, owner = owner, depth = depth }

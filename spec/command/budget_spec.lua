@@ -104,6 +104,26 @@ describe_timed("--script-time", function()
     end)
   end
 
+  -- Each would take its time again and again, in ever new callbacks.
+  local endlessly = {
+    ["listeners"] = 'local function f() lunette.on("tick", f) while true do end end lunette.on("tick", f)',
+    ["timers"] = "local function f() lunette.delay(0, f) while true do end end lunette.delay(0, f)",
+    ["timers of luv's"] = [[local function f() lunette.uv.new_timer():start(0, 0, function() f() end) while true do end end
+      lunette.uv.new_timer():start(0, 0, f)]],
+    ["reloads"] = 'lunette.on("tick", function() lunette.scripts[1]:reload() while true do end end)',
+    ["at_exit"] = "local function f() lunette.at_exit(f) while true do end end lunette.at_exit(f)",
+  }
+  for what, code in pairs(endlessly) do
+    it("ends " .. what .. " that replace themselves", function()
+      local result = run {
+        guest = guest:gsub("i32.const 5", "i32.const 100000"), files = { ["x.lua"] = code }, timeout = 120,
+        "run", "--script-time", "5ms", "-s", "x.lua", "app.wasm",
+      }
+      assert.same({ 0, 0, false }, { result.status, result.signal, result.timed_out })
+      assert.matches("callbacks have exceeded their budget", result.stderr)
+    end)
+  end
+
   it("names the line", function()
     local result = traced('lunette.on("tick", function()\n  while true do\n  end\nend)', "--script-time", "30ms")
     assert.is_truthy(result.stderr:find("^lunette: x.lua:[23]: exceeded its script%-time of 30ms\n"), result.stderr)
@@ -207,8 +227,8 @@ describe_timed("--script-time", function()
   end)
 
   it("lets a script load for a second, and no longer", function()
-    local result = traced("while true do end", "--script-time", "1ms")
-    assert.equal(101, result.status)
+    local result = traced("while true do if os.clock() > 3 then print('far too long') break end end", "--script-time", "1ms")
+    assert.equal(101, result.status, result.stderr)
     assert.is_truthy(result.stderr:find("lunette: x.lua:1: exceeded its script-time of 1s", 1, true), result.stderr)
   end)
 
