@@ -188,7 +188,22 @@ lunette> advance ▮]]
     screen:enters("for i = 1, 2 do", "  print(i)", "end", "for i = 1, 2 do")
     screen:waits()
     screen:keys("C-c")
-    screen:waits()
+    screen:shows [[
+lunette 0.1.0, connected: help shows the commands, quit leaves
+paused in middle
+lunette> guest.exports.count.value
+7
+lunette> advance
+_start  leaf  middle  proc_exit
+lunette> advance
+lunette> for i = 1, 2 do
+...   print(i)
+... end
+1
+2
+lunette> for i = 1, 2 do
+...
+lunette> ▮]]
     screen:keys("Up", "Up", "Up")
     screen:shows [[
 lunette 0.1.0, connected: help shows the commands, quit leaves

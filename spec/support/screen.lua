@@ -49,6 +49,7 @@ local function take(self, line)
   elseif mark == "begin" then
     self.answer = { number = number }
   elseif mark ~= "exit" then
+    self.attached = self.attached or mark == "session-changed"
     self.news = true
   end
 end
@@ -119,6 +120,7 @@ function screens.open(options)
   end))
   listen(self, output)
   self.output = output
+  await(self, function() return self.attached end)
   tell(self, "set-option", "destroy-unattached", "on")
   return self
 end
