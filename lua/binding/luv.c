@@ -322,7 +322,7 @@ static const char *find_library(lua_State *L) {
 static Luv *load(lua_State *L) {
   const char *path = find_library(L);
   LuvContext *(*context)(lua_State *) = NULL;
-  void *library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
+  void *library = dlopen(path, RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE); /* threads of scripts may be in it to the very end */
   void *symbol = library ? dlsym(library, "luv_context") : NULL;
   Luv *luv = symbol ? calloc(1, sizeof *luv) : NULL;
   if (!luv) {
