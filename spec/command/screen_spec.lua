@@ -605,6 +605,29 @@ lunette> ▮]]
     assert.equal(0, screen:ends())
   end)
 
+  it("leaves the timers at work while Ctrl-C has stopped the guest", function()
+    local script = "lunette.every(5, function() if os.remove('go') then print('tick') end end) " ..
+      "lunette.on('spin', function() print('spinning') end)"
+    local screen <close> = open(endless, "-e", script, "app.wasm")
+    screen:enters("continue")
+    screen:shows [[
+lunette 0.1.0. continue runs the guest; help shows the commands
+lunette> continue
+spinning
+▮]]
+    screen:keys("C-c")
+    screen:waits()
+    files.write(folder .. "/go", "")
+    screen:shows [[
+lunette 0.1.0. continue runs the guest; help shows the commands
+lunette> continue
+spinning
+^C
+paused in spin
+tick
+lunette> ▮]]
+  end)
+
   it("says so where the guest does not come to stand at Ctrl-C; a second one quits", function()
     local screen <close> = open(guest, "-e", "lunette.on('leaf', function() print('busy') while true do end end)", "app.wasm")
     screen:enters("continue")
