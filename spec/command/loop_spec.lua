@@ -143,6 +143,20 @@ describe("the end of a run", function()
     assert.equal(102, run(spec).status)
   end)
 
+  it("threads that a script has started may be at work to the very end", function()
+    local result = run {
+      guest = quick, files = { ["x.lua"] = [[
+        for _ = 1, 8 do
+          lunette.uv.new_thread(function()
+            local hrtime = require("luv").hrtime
+            for _ = 1, 100000000 do hrtime() end
+          end)
+        end
+      ]] }, "run", "-s", "x.lua", "app.wasm",
+    }
+    assert.same({ 0, 0, "" }, { result.status, result.signal, result.stderr })
+  end)
+
   it("a script that requires luv gets the one on the script loop", function()
     local result = run {
       guest = spin, files = { ["x.lua"] = [[
