@@ -236,14 +236,16 @@ static void continue_run(void *store) { run_behind(store); }
 static void run_guarded(Store *store, Function *function, Handler handler, Slot *fp) {
   Start start = { store, function, handler, fp };
   bool outer = store->jumps;
-  store->jumps = store->guard != NULL;
-  lun_guarded ended = store->guard ? store->guard(store->guard_self, start_run, &start) : LUN_GUARDED_NOT_ENTERED;
+  const lun_guard guard = store->guard; /* this run's, whichever is set meanwhile */
+  void *self = store->guard_self;
+  store->jumps = guard != NULL;
+  lun_guarded ended = guard ? guard(self, start_run, &start) : LUN_GUARDED_NOT_ENTERED;
   if (ended == LUN_GUARDED_NOT_ENTERED) {
     store->jumps = false;
     start_run(&start);
   }
   while (ended == LUN_GUARDED_JUMPED) {
-    ended = store->guard(store->guard_self, continue_run, store);
+    ended = guard(self, continue_run, store);
     if (ended == LUN_GUARDED_NOT_ENTERED) run_end_behind(store, LUN_NO_MEMORY); /* its open calls count on the guard */
   }
   store->jumps = outer;

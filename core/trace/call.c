@@ -22,12 +22,24 @@ uint64_t lun_call_id(const lun_call *call) {
   return record ? record->id : 0;
 }
 
+/* Whether the attachment has heard that the call began and not yet that it ended: of the end, those behind the one at work have
+ * been told. */
+static bool is_open_for(const Record *record, const lun_attachment *attachment) {
+  if (!record_heard_by(record, attachment)) return false;
+  if (record->phase != PHASE_AFTER && record->phase != PHASE_ABORT) return true;
+  const Set *set = set_of(record);
+  const lun_attachment *at_work = set->choices[record->current]->attachment;
+  for (uint32_t i = record->current; i < set->count && at_work != attachment; i++)
+    if (set->choices[i]->attachment == attachment) return false;
+  return true;
+}
+
 uint64_t lun_call_parent_id(const lun_call *call) {
   const lun_attachment *attachment = attachment_of(call);
   if (!attachment) return 0;
   for (const Record *record = call->prev; record; record = record->prev) {
     bool has = record->kind == RECORD_CALL || record->kind == RECORD_INTERCEPT;
-    if (has && record_heard_by(record, attachment)) return lun_call_id(record);
+    if (has && is_open_for(record, attachment)) return lun_call_id(record);
   }
   return 0;
 }

@@ -19,6 +19,9 @@ __attribute__((noinline, cold)) void dispatch_failed(Store *store, Record *recor
   Trace *trace = trace_of(store);
   record->failed = false;
   record->flags &= (uint8_t)~RECORD_JUMPS; /* what is told here is no event */
+  /* At its end the call is over for all: they are no parents' of what is called here. */
+  for (uint32_t i = 0; record->kind == RECORD_CALL && record->phase != PHASE_BEFORE && i < set_of(record)->count; i++)
+    record->hearings[i].heard = false;
   if (CHECKS_PARAMS) readonly_left(record);
   size_t from = trace->failures.count;
   while (from > 0 && trace->failures.items[from - 1].record == record) from--;

@@ -165,6 +165,8 @@ static void reenter(lun_call *of) {
   lun_error_clear(&error);
 }
 
+static void unset_guard(lun_call *of) { lun_store_set_guard(lun_call_store(of), NULL, NULL); }
+
 static lun_attachment *own;
 static void detach(lun_call *of) {
   (void)of;
@@ -191,6 +193,13 @@ static void in_company(void) {
   own = attach(&gone, (lun_attach_options){ 0 });
   call("outer", 5);
   expect_text("R7 detached, and left by a jump", "<outer <middle (jump) middle> outer> = 21");
+}
+
+static void unset(void) {
+  try("a run keeps the guard that it began in", (Jumper){ .before = "*", .after = "leaf", .first = unset_guard },
+      (lun_attach_options){ 0 }, "outer", 5, "<outer (jump) <middle (jump) <leaf (jump) leaf> (jump) middle> outer> = 21");
+  try("and the next has none", (Jumper){ .before = "*" }, (lun_attach_options){ 0 }, "leaf", 1, "<leaf (no jump) leaf> = 2");
+  lun_store_set_guard(store, guard, NULL);
 }
 
 static void without_room(void) {
@@ -285,6 +294,7 @@ int main(int argc, char **argv) {
   every_event((lun_attach_options){ 0 });
   every_event((lun_attach_options){ .time = true, .params = true });
   in_company();
+  unset();
   without_room();
   with_times();
   deep();

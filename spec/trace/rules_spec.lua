@@ -150,6 +150,27 @@ describe("R2 call identity", function()
     failure(app.instance.invoke, app.instance, "unreachable")
     assert.same({ 1 }, seen)
   end)
+
+  it("no call is the parent of what is made after its end was heard", function()
+    local parts = [[(module (func $other (export "other"))
+      (func $leaf (export "leaf")) (func $trap (export "trap") unreachable))]]
+    for _, ending in ipairs({ "after", "abort" }) do
+      for _, listens in ipairs({ "before it", "behind it, and fails" }) do
+        local app = guest.open(parts)
+        local fails = listens ~= "before it"
+        local parents = {}
+        local function call_other() app.instance:invoke("other") end
+        local listener = { [ending] = function() if fails then error("now") else call_other() end end }
+        if not fails then app.lunette.on({ "leaf", "trap" }, listener) end
+        local pairing = app.lunette.pairing()
+        app.lunette.on("*", function(call) parents[#parents + 1] = call.name .. " in " .. tostring(call.parent_id) end)
+        if fails then app.lunette.on({ "leaf", "trap" }, listener, { on_error = call_other }) end
+        pcall(app.instance.invoke, app.instance, ending == "after" and "leaf" or "trap")
+        assert.same({ (ending == "after" and "leaf" or "trap") .. " in nil", "other in nil" }, parents)
+        pairing:check()
+      end
+    end
+  end)
 end)
 
 describe("R3 exhaustion comes first", function()
