@@ -90,7 +90,7 @@ static lua_State *session_thread(lua_State *L) {
   lua_pushcfunction(L, error_text_handler);
   lua_pushvalue(L, -5);
   lua_pushcclosure(L, error_host_handler, 1);
-  luaL_checkstack(thread, BOTTOM + LUA_MINSTACK, NULL);
+  if (!lua_checkstack(thread, BOTTOM + LUA_MINSTACK)) luaL_error(L, "not enough memory"); /* on L: no pcall is the thread's */
   lua_xmove(L, thread, 3);
   lua_settop(thread, BOTTOM);
   running_keep(L, -1);
