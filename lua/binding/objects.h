@@ -2,8 +2,9 @@
 /* What the files of the binding share: how Lua classes are made, the session, and the calls between its files.
  *
  * Two rules hold everywhere. Whatever may raise a Lua error never runs with frames of the engine between it and the
- * lua_pcall that catches it, but for callbacks that can jump to their run's guard (guard.c). And every object holds its session by user value 1, so that a pointer to the Session is
- * valid as long as the object is; the things of the store are looked at only while the session is not closed. */
+ * lua_pcall that catches it, but for callbacks that can jump to their run's guard (guard.c). And every object holds its session
+ * by user value 1, so that a pointer to the Session is valid as long as the object is; the things of the store are looked at
+ * only while the session is not closed. */
 #ifndef LUNETTE_OBJECTS_H
 #define LUNETTE_OBJECTS_H
 

@@ -521,7 +521,8 @@ static const luaL_Reg methods[] = {
   { "loop_has_work", session_loop_has_work }, { "call", call_of_session },
   { "call_load", session_call_load }, { "call_callback", session_call_callback },
   { "without_budget", session_without_budget },
-  { "on_pause", session_on_pause }, { "ask_pause", session_ask_pause }, { "park", session_park }, { "unpark", session_unpark }, { NULL, NULL },
+  { "on_pause", session_on_pause }, { "ask_pause", session_ask_pause }, { "park", session_park },
+  { "unpark", session_unpark }, { NULL, NULL },
 };
 static const luaL_Reg metamethods[] = {
   { "__gc", session_gc }, { "__close", session_close }, { "__tostring", session_tostring }, { NULL, NULL },

@@ -98,7 +98,7 @@ LUN_API lun_call *lun_store_call(lun_store *store);
 /* Unique and increasing in the store; 0 in an unlistened host call. For interceptors it is the one that listeners hear, but if
  * one calls the guest before the call goes on: from there on it is another, later one. */
 LUN_API uint64_t lun_call_id(const lun_call *call);
-/* Of the nearest enclosing call that the same attachment heard, or intercepted; 0: none. */
+/* Of the nearest enclosing call that the same attachment heard, or intercepted, and has not heard end; 0: none. */
 LUN_API uint64_t lun_call_parent_id(const lun_call *call);
 /* Tail calls: a call that ends in one gets its after first, with no results (NULL) and the callee's definition here; the
  * callee's own call knows the id of the call whose place it took, if that was listened to. NULL and 0 otherwise. */
