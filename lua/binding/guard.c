@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The guard around runs of guests: one lua_pcall for all the callbacks of a run, which are then called by lua_call. An error
- * in one jumps past a handler of the engine's and nothing else (lun_store_set_guard), and the run goes on behind it.
+ * in one jumps past the handler that called it, with what of dispatch stands between (lun_store_set_guard), and the run goes on.
  *
  * On the session's thread the run stands in a frame of its own, whose bottom is laid out as the thread's is. The functions and
  * call objects that were asked for last are at hand there, since to copy them costs less than to look them up. */
