@@ -141,8 +141,8 @@ LUN_API void lun_call_fail(lun_call *call, const char *message);
  * The guard calls run(argument) once and says how that ended. RETURNED: it did. JUMPED: the callback of a call for which
  * lun_call_can_jump is true was left by a jump that the guard has caught; the guard has called lun_call_fail for it, if it has
  * failed, and the store calls the guard again to go on behind that callback. NOT_ENTERED: run was not called, for want of
- * room; the run takes place without a guard. Nothing but such a callback may be left by a jump. Runs nest, and each has a
- * guard of its own. Guest's thread. */
+ * room; the run takes place without a guard, and one that was to go on behind a jump ends with LUN_NO_MEMORY. Nothing but such
+ * a callback may be left by a jump. Runs nest, and each has a guard of its own. Guest's thread. */
 typedef enum lun_guarded { LUN_GUARDED_RETURNED, LUN_GUARDED_JUMPED, LUN_GUARDED_NOT_ENTERED } lun_guarded;
 typedef lun_guarded (*lun_guard)(void *self, void (*run)(void *argument), void *argument);
 /* For runs that begin from now on; NULL: none. `self` must live as long as runs do. */
