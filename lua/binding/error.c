@@ -166,9 +166,19 @@ static const char *push_raised(lua_State *L) {
   return luaL_tolstring(L, 1, NULL);
 }
 
-int error_text_handler(lua_State *L) {
-  const char *text = push_raised(L);
+/* Pushes text, if any, and the traceback of what called the handler; without the frame of a guard, at its end. */
+static void push_traceback(lua_State *L, const char *text) {
+  static const char frame[] = "\n\t[C]: in ?";
+  size_t size, less = sizeof frame - 1;
   luaL_traceback(L, L, text, 1);
+  const char *whole = lua_tolstring(L, -1, &size);
+  if (size < less || memcmp(whole + size - less, frame, less) != 0 || !guard_is_outermost(L)) return;
+  lua_pushlstring(L, whole, size - less);
+  lua_remove(L, -2);
+}
+
+int error_text_handler(lua_State *L) {
+  push_traceback(L, push_raised(L));
   return 1;
 }
 
@@ -182,7 +192,7 @@ static int error_of_exception(lua_State *L, Session *session) {
   lun_error error = LUN_ERROR_INIT;
   (void)!lun_exception_throw(exception_to(L, session, 1), &error);
   error_push(L, session, &error);
-  luaL_traceback(L, L, NULL, 1);
+  push_traceback(L, NULL);
   lua_setiuservalue(L, -2, VALUE_DETAIL);
   return 1;
 }
@@ -208,7 +218,7 @@ int error_host_handler(lua_State *L) {
   lua_setiuservalue(L, -2, VALUE_MESSAGE);
   lua_pushvalue(L, 1);
   lua_setiuservalue(L, -2, VALUE_VALUE);
-  luaL_traceback(L, L, NULL, 1);
+  push_traceback(L, NULL);
   lua_setiuservalue(L, -2, VALUE_DETAIL);
   return 1;
 }

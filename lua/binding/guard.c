@@ -37,6 +37,21 @@ static int run_inside(lua_State *L) {
   return 0;
 }
 
+bool guard_is_outermost(lua_State *L) {
+  lua_Debug info;
+  int inner = 0, beyond = 1;
+  while (lua_getstack(L, beyond, &info)) inner = beyond, beyond *= 2;
+  while (beyond - inner > 1) {
+    int middle = inner + (beyond - inner) / 2;
+    if (lua_getstack(L, middle, &info)) inner = middle;
+    else beyond = middle;
+  }
+  if (!lua_getstack(L, inner, &info) || !lua_getinfo(L, "f", &info)) return false;
+  bool is_guard = lua_tocfunction(L, -1) == run_inside;
+  lua_pop(L, 1);
+  return is_guard;
+}
+
 lun_guarded guard_run(void *self, void (*run)(void *argument), void *argument) {
   Session *session = self;
   lua_State *L = session->L;

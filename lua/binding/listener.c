@@ -32,19 +32,11 @@ static void name_of(Listener *listener, const char *text, char *name, size_t roo
   lua_pop(keeper, 2);
 }
 
-/* The guard's own frame, which a traceback shows at its end. */
-static const char guard_frame[] = "\n\t[C]: in ?";
-
-static size_t size_less(const char *text, const char *end) {
-  size_t size = strlen(text), less = strlen(end);
-  return size >= less && strcmp(text + size - less, end) == 0 ? size - less : size;
-}
-
 /* What was raised is on top of L. */
-static void fail(Listener *listener, lun_call *call, lua_State *L, bool guarded) {
+static void fail(Listener *listener, lun_call *call, lua_State *L) {
   const char *text = lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : "error in error handling", *end;
   char line[512], name[128];
-  size_t size = size_less(text, guarded ? guard_frame : ""), named;
+  size_t size = strlen(text), named;
   name_of(listener, text, name, sizeof name);
   named = strlen(name);
   free(listener->failure);
@@ -55,7 +47,7 @@ static void fail(Listener *listener, lun_call *call, lua_State *L, bool guarded)
     listener->failure[named + size] = 0;
   }
   end = strchr(text, '\n');
-  size = end ? (size_t)(end - text) : strlen(text);
+  if (end) size = (size_t)(end - text);
   if (size >= sizeof line) size = sizeof line - 1;
   memcpy(line, text, size);
   line[size] = 0;
@@ -75,7 +67,7 @@ static void silence(Listener *listener) {
 
 static __attribute__((noinline, cold)) void fail_here(Listener *listener, lun_call *call) {
   const Session *session = listener->attachment->head.session;
-  fail(listener, call, session->L, session->guard != NULL);
+  fail(listener, call, session->L);
   lua_settop(session->L, BOTTOM);
 }
 
@@ -92,7 +84,7 @@ static __attribute__((noinline, cold)) bool fail_far(const Session *session) {
 
 void listener_jumped(Guard *guard, lua_State *L) {
   CallBox *box = guard->box;
-  fail(guard->listener, box->call, L, true);
+  fail(guard->listener, box->call, L);
   box_end(box);
   box_put(box->head.session, box->pool, box);
 }

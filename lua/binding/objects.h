@@ -196,6 +196,8 @@ void budget_resume(Session *session, lua_State *running);
 void budget_forget(Session *session);
 
 /* ---- guards (guard.c) ---- */
+/* Whether the outermost function on the thread is a guard's. */
+bool guard_is_outermost(lua_State *L);
 /* Forgets what is at hand under that anchor. */
 void guard_forget(Session *session, int anchor);
 /* The lun_guard of the session's store. */

@@ -47,6 +47,17 @@ describe("R9 an error in Lua", function()
       app.messages[1])
   end)
 
+  it("is told so, too, where it is on_error's or a host function's", function()
+    local app = guest.open([[(module (import "env" "fails" (func $fails)) (func (export "run") (call $fails)))]], {
+      imports = function(lunette) return { lunette.host("env", { fails = { function() error("host") end } }) } end,
+    })
+    app.lunette.on("run", { before = function() error("first") end }, { on_error = function() error("second") end })
+    local err = guest.failure(app.instance.invoke, app.instance, "run")
+    assert.matches("second\nstack traceback:\n\t%[C%]: in function 'error'\n\t[^\n]+guard_spec.lua[^\n]+\n\t%[C%]: in %?$",
+      app.messages[1])
+    assert.matches("^stack traceback:\n\t%[C%]: in function 'error'\n\t[^\n]+guard_spec.lua[^\n]+$", err.detail)
+  end)
+
   it("in one of many calls loses none of the others", function()
     local app = open()
     local befores, afters, errors = 0, 0, 0
