@@ -33,6 +33,13 @@ function guest.open(text, options)
   }
 end
 
+-- The same in a session where calls may be changed.
+function guest.open_unsafe(text, options)
+  options = options or {}
+  options.session = options.session or { unsafe = true }
+  return guest.open(text, options)
+end
+
 -- Listens and notes each event: "before f 1 2", "after f 3", "abort f trap".
 function guest.hear(app, where, options, list)
   list = list or {}
