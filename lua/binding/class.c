@@ -77,6 +77,14 @@ static int class_newindex(lua_State *L) {
   return field->set(L);
 }
 
+void weak_push(lua_State *L, const char *mode) {
+  lua_newtable(L);
+  lua_createtable(L, 0, 1);
+  lua_pushstring(L, mode);
+  lua_setfield(L, -2, "__mode");
+  lua_setmetatable(L, -2);
+}
+
 void class_register(lua_State *L, const Class *class) {
   lua_pushfstring(L, "lunette.%s", class->name);
   luaL_newmetatable(L, lua_tostring(L, -1));

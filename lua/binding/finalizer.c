@@ -175,11 +175,7 @@ static int guarded_debug_setmetatable(lua_State *L) {
 void finalizer_install(lua_State *L) {
   static const luaL_Reg globals[] = { { "setmetatable", guarded_setmetatable }, { NULL, NULL } };
   static const luaL_Reg debugging[] = { { "setmetatable", guarded_debug_setmetatable }, { NULL, NULL } };
-  lua_newtable(L);
-  lua_createtable(L, 0, 1);
-  lua_pushliteral(L, "k");
-  lua_setfield(L, -2, "__mode");
-  lua_setmetatable(L, -2);
+  weak_push(L, "k");
   lua_rawsetp(L, LUA_REGISTRYINDEX, &guards_key);
   lua_newtable(L);
   lua_rawsetp(L, LUA_REGISTRYINDEX, &spent_key);

@@ -337,11 +337,7 @@ static Luv *load(lua_State *L) {
 
 static void make_owners(lua_State *L) {
   if (lua_rawgetp(L, LUA_REGISTRYINDEX, &owners_key) != LUA_TTABLE) {
-    lua_newtable(L);
-    lua_createtable(L, 0, 1);
-    lua_pushliteral(L, "k");
-    lua_setfield(L, -2, "__mode");
-    lua_setmetatable(L, -2);
+    weak_push(L, "k");
     lua_rawsetp(L, LUA_REGISTRYINDEX, &owners_key);
   }
   lua_pop(L, 1); /* the table, or nil */
@@ -363,11 +359,7 @@ static void register_loop(lua_State *L, Loop *loop) {
 static void prepare(lua_State *L, Session *session, Loop *loop) {
   if (!loop->luv) loop->luv = load(L);
   if (loop->luv->told == LUA_NOREF) {
-    lua_newtable(L);
-    lua_createtable(L, 0, 1);
-    lua_pushliteral(L, "k");
-    lua_setfield(L, -2, "__mode");
-    lua_setmetatable(L, -2);
+    weak_push(L, "k");
     loop->luv->told = session_anchor(L, session);
   }
   register_loop(L, loop);

@@ -51,6 +51,8 @@ void *object_to(lua_State *L, int index, const Class *class);
 void *object_check(lua_State *L, int index, const Class *class);
 /* The same, but the session may be closed. */
 void *object_check_closed(lua_State *L, int index, const Class *class);
+/* Pushes an empty table whose keys ("k") or values ("v") keep nothing alive. Raises when memory fails. */
+void weak_push(lua_State *L, const char *mode);
 int core_nearest(lua_State *L); /* (word, list) -> the nearest or nil */
 
 /* ---- call objects (call.c): reused, one per open call ---- */

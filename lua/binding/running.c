@@ -23,11 +23,7 @@ static int running(lua_State *L) {
 static void push_threads(lua_State *L) {
   if (lua_rawgetp(L, LUA_REGISTRYINDEX, &threads_key) != LUA_TNIL) return;
   lua_pop(L, 1);
-  lua_newtable(L);
-  lua_createtable(L, 0, 1);
-  lua_pushliteral(L, "k");
-  lua_setfield(L, -2, "__mode");
-  lua_setmetatable(L, -2);
+  weak_push(L, "k");
   lua_pushvalue(L, -1);
   lua_rawsetp(L, LUA_REGISTRYINDEX, &threads_key);
 }

@@ -24,11 +24,7 @@ void session_push(lua_State *L, Session *session) {
 static void sessions_put(lua_State *L, Session *session) {
   if (lua_rawgetp(L, LUA_REGISTRYINDEX, &sessions_key) != LUA_TTABLE) {
     lua_pop(L, 1);
-    lua_newtable(L);
-    lua_newtable(L);
-    lua_pushliteral(L, "v");
-    lua_setfield(L, -2, "__mode");
-    lua_setmetatable(L, -2);
+    weak_push(L, "v");
     lua_pushvalue(L, -1);
     lua_rawsetp(L, LUA_REGISTRYINDEX, &sessions_key);
   }
@@ -108,13 +104,8 @@ static void session_add_level(lua_State *L, Session *session, int level) {
 }
 
 static int anchor_table(lua_State *L, Session *session, const char *mode) {
-  lua_newtable(L);
-  if (mode) {
-    lua_newtable(L);
-    lua_pushstring(L, mode);
-    lua_setfield(L, -2, "__mode");
-    lua_setmetatable(L, -2);
-  }
+  if (mode) weak_push(L, mode);
+  else lua_newtable(L);
   return session_anchor(L, session);
 }
 
